@@ -1,0 +1,1 @@
+"""How good a map is: maps against references, with numpy and rasterio alone."""

@@ -1,0 +1,139 @@
+"""Does a scene fit a model? Refused before work starts, with the option that mends it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import xarray as xr
+
+from geodl.errors import MismatchError
+from geodl.models.spec import ModelSpec
+from geodl.scene.adopt import per_band
+
+METRES_PER_DEGREE = 6371008.8 * math.pi / 180  # on a sphere of the Earth's mean radius
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """Digital numbers to network input, per band: ``value * gain + bias``.
+
+    It joins the scene's scale and offset with the model's mean and standard deviation.
+    """
+
+    gain: tuple[float, ...]
+    bias: tuple[float, ...]
+
+
+def scaling_of(scene: xr.DataArray, spec: ModelSpec) -> Scaling:
+    """Return ``(value * scale + offset - mean) / std`` as one gain and one bias per band.
+
+    `scene` must hold the bands of the model in its order.
+    """
+    if spec.units == "digital_number":
+        scales, offsets = (1.0,) * len(spec.bands), (0.0,) * len(spec.bands)
+    else:
+        scales, offsets = per_band(scene, "scale"), per_band(scene, "offset")
+    return Scaling(
+        gain=tuple(scale / band.std for scale, band in zip(scales, spec.bands, strict=True)),
+        bias=tuple((offset - band.mean) / band.std for offset, band in zip(offsets, spec.bands, strict=True)),
+    )
+
+
+def pixel_size_metres(scene: xr.DataArray) -> tuple[float, float] | None:
+    """Height and width of a pixel at the scene's centre in metres; None without a CRS."""
+    geobox = scene.odc.geobox
+    if geobox is None or geobox.crs is None:
+        return None
+    transform = geobox.transform
+    width, height = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
+    if geobox.crs.geographic:
+        latitude = geobox.extent.centroid.coords[0][1]
+        return height * METRES_PER_DEGREE, width * METRES_PER_DEGREE * math.cos(math.radians(latitude))
+    metres = geobox.crs.proj.axis_info[0].unit_conversion_factor
+    return height * metres, width * metres
+
+
+def check_fit(scene: xr.DataArray, spec: ModelSpec) -> None:
+    """Check bands, units, dtype and pixel size of a scene against a model.
+
+    Raises
+    ------
+    MismatchError
+        Naming the first thing that does not fit, and what mends it.
+    """
+    for problem in problems(scene, spec):
+        raise problem
+
+
+def fits(scene: xr.DataArray, spec: ModelSpec) -> str | None:
+    """Return why a scene does not fit a model, in one sentence, or None if it does."""
+    return next((error.cause for error in problems(scene, spec)), None)
+
+
+def problems(scene: xr.DataArray, spec: ModelSpec) -> Iterator[MismatchError]:
+    """Yield a MismatchError for each way in which a scene does not fit a model."""
+    what = f"scene {scene.name}"
+    for check in (_bands, _units, _dtype, _pixel_size):
+        found = check(scene, spec)
+        if found is not None:
+            cause, remedy = found
+            yield MismatchError(what, cause, remedy)
+
+
+def _bands(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
+    has, needs = [str(name) for name in scene.coords["band"].values], spec.band_names
+    missing = [name for name in needs if name not in has]
+    if not missing:
+        return None
+    return (
+        f"model {spec.name} needs the bands {', '.join(needs)}; of these the scene lacks {', '.join(missing)} "
+        f"(it has {', '.join(has)})",
+        f"if they are there under other names, name all {len(has)} bands in file order with --bands, "
+        f"e.g. --bands {','.join((needs + has)[: len(has)])}, or the sensor with --sensor",
+    )
+
+
+def _units(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
+    has = scene.attrs.get("units")
+    if has == spec.units:
+        return None
+    described = {"reflectance": "reflectance", "digital_number": "digital numbers"}.get(
+        str(has), "values of unknown scale"
+    )
+    if spec.units == "reflectance":
+        return (
+            f"model {spec.name} needs reflectance, the scene holds {described}",
+            "say how numbers become reflectance with --scale FACTOR or --scale FACTOR,OFFSET "
+            "(Sentinel-2: 0.0001 before processing baseline 04.00, 0.0001,-0.1 since)",
+        )
+    return (
+        f"model {spec.name} needs the file's digital numbers, the scene is read as {described}",
+        "if the file holds plain digital numbers, say so with --scale none",
+    )
+
+
+def _dtype(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
+    if spec.units != "digital_number" or spec.dtype is None or scene.dtype == spec.dtype:
+        return None
+    return (
+        f"model {spec.name} was trained on {spec.dtype} digital numbers, the scene holds {scene.dtype}",
+        "convert the scene as the training data were made, or take another model",
+    )
+
+
+def _pixel_size(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
+    size = pixel_size_metres(scene)
+    if spec.pixel_size is None or size is None:
+        return None
+    low, high = spec.pixel_size_range or (spec.pixel_size / 1.25, spec.pixel_size * 1.25)
+    if low <= min(size) and max(size) <= high:
+        return None
+    # --resample takes the units of the scene's CRS: what is wanted, over metres per unit.
+    transform = scene.odc.geobox.transform
+    wanted = spec.pixel_size * math.hypot(transform.b, transform.e) / size[0]
+    return (
+        f"model {spec.name} reads pixels of {low:g} to {high:g} m, those of the scene are "
+        f"{size[0]:.4g} x {size[1]:.4g} m",
+        f"resample while reading with --resample {wanted:.6g}",
+    )
+

@@ -1,0 +1,231 @@
+"""`model.json`: everything a prediction needs to know about a network, validated.
+
+The file is written by training or by `geodl models import` and read before any scene is opened, so
+that a mismatch is named first. It also carries the fields of the STAC Machine Learning Model
+extension (https://github.com/stac-extensions/mlm), derived from the rest, for catalogues.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    computed_field,
+    field_validator,
+    model_validator,
+)
+
+from geodl.task import TASKS
+
+FORMAT_VERSION = 1  # as in `ModelSpec.format_version`
+NODATA_CLASS = 255
+
+Units = Literal["reflectance", "digital_number"]
+
+
+def _one_line(text: str) -> str:
+    # Shown on terminals and in reports, where escape sequences would act.
+    if text and not text.isprintable():
+        raise ValueError("holds control characters")
+    return text
+
+
+def _some_lines(text: str) -> str:
+    _one_line(text.replace("\n", " ").replace("\t", " "))
+    return text
+
+
+Line = Annotated[str, Field(max_length=512), AfterValidator(_one_line)]
+Text = Annotated[str, Field(max_length=20_000), AfterValidator(_some_lines)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BandSpec(_Strict):
+    """One input channel: its name and the statistics that scale it.
+
+    The network sees ``(value - mean) / std`` with `value` in the units of the model.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]
+    mean: Annotated[float, Field(allow_inf_nan=False)]
+    std: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ClassSpec(_Strict):
+    """One class of the map: the value in the raster, its name and its colour ``#rrggbb``."""
+
+    value: Annotated[int, Field(ge=0, lt=NODATA_CLASS)]
+    name: Annotated[Line, Field(min_length=1, max_length=128)]
+    color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Colour as three integers 0..255."""
+        return int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:7], 16)
+
+
+class TrainingSpec(_Strict):
+    """Where the weights come from."""
+
+    data: list[Line] = []
+    licence: Line = ""
+    date: Line = ""
+    recipe: dict[str, Any] = {}
+    note: Text = ""
+
+
+class AccuracySpec(_Strict):
+    """Accuracy measured on data that took no part in the fit; fractions in 0..1."""
+
+    reference: Text = ""
+    pixels: Annotated[int, Field(ge=0)] = 0
+    overall: Annotated[float, Field(ge=0, le=1)] | None = None
+    mean_iou: Annotated[float, Field(ge=0, le=1)] | None = None
+    iou: dict[str, float | None] = {}
+
+
+class ModelSpec(_Strict):
+    """The validated content of ``model.json``.
+
+    `tile`, `halo` and `stride` are in pixels: the network sees squares of `tile`, keeps the core of
+    ``tile - 2 * halo`` and its output shifts exactly with input shifts of `stride`.
+    """
+
+    format: Literal["geodl-model"] = "geodl-model"
+    format_version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.\-]{0,63}$")]
+    title: Line = ""
+    task: str
+    architecture: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+    parameters: dict[str, Any] = {}
+    bands: Annotated[list[BandSpec], Field(min_length=1, max_length=512)]
+    units: Units
+    dtype: Literal["uint8", "uint16", "int16", "float32"] | None = None
+    pixel_size: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    pixel_size_range: tuple[float, float] | None = None
+    classes: Annotated[list[ClassSpec], Field(min_length=2, max_length=NODATA_CLASS)]
+    tile: Annotated[int, Field(gt=0, le=8192)]
+    halo: Annotated[int, Field(ge=0, le=4096)]
+    stride: Annotated[int, Field(gt=0, le=1024)]
+    stitch: Literal["crop", "blend"]
+    licence: Line = ""
+    training: TrainingSpec = TrainingSpec()
+    accuracy: AccuracySpec = AccuracySpec()
+    weights_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_derived(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if k != "mlm"} if isinstance(data, dict) else data
+
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, task: str) -> str:
+        if task not in TASKS:
+            raise ValueError(f"unknown task {task!r}; geodl knows {', '.join(TASKS)}")
+        return task
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ModelSpec":
+        if self.core <= 0 or self.core % self.stride or self.halo % self.stride:
+            raise ValueError(
+                f"tile {self.tile} and halo {self.halo}: the halo and the core (tile - 2 * halo) "
+                f"must be positive multiples of the stride {self.stride}"
+            )
+        for what, seen in (
+            ("band name", [band.name for band in self.bands]),
+            ("class value", [c.value for c in self.classes]),
+            ("class name", [c.name for c in self.classes]),
+        ):
+            if len(set(seen)) != len(seen):
+                raise ValueError(f"a {what} occurs twice: {seen}")
+        if self.pixel_size_range is not None and not 0 < self.pixel_size_range[0] <= self.pixel_size_range[1]:
+            raise ValueError(f"pixel_size_range {self.pixel_size_range} is not (smallest, largest) in metres")
+        return self
+
+    @property
+    def core(self) -> int:
+        """Side of the part of a tile that is kept, in pixels."""
+        return self.tile - 2 * self.halo
+
+    @property
+    def band_names(self) -> list[str]:
+        """Names of the input channels, in the order the network expects."""
+        return [band.name for band in self.bands]
+
+    @property
+    def class_values(self) -> list[int]:
+        """Raster value of each output channel."""
+        return [c.value for c in self.classes]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def mlm(self) -> dict[str, Any]:
+        """Properties of the STAC Machine Learning Model extension 1.4."""
+        shape = [-1, len(self.bands), self.tile, self.tile]
+        return {
+            "mlm:name": self.name,
+            "mlm:architecture": self.architecture,
+            "mlm:tasks": ["semantic-segmentation"],
+            "mlm:framework": "pytorch",
+            "mlm:accelerator_constrained": False,
+            "mlm:input": [
+                {
+                    "name": self.units,
+                    "bands": self.band_names,
+                    "input": {
+                        "shape": shape,
+                        "dim_order": ["batch", "bands", "height", "width"],
+                        "data_type": "float32",
+                    },
+                    "value_scaling": [
+                        {"type": "z-score", "mean": b.mean, "stddev": b.std} for b in self.bands
+                    ],
+                }
+            ],
+            "mlm:output": [
+                {
+                    "name": re.sub(r"\W", "_", TASKS[self.task].title.lower()),
+                    "tasks": ["semantic-segmentation"],
+                    "result": {
+                        "shape": [-1, len(self.classes), self.tile, self.tile],
+                        "dim_order": ["batch", "classes", "height", "width"],
+                        "data_type": "float32",
+                    },
+                    "classification:classes": [
+                        {
+                            "value": c.value,
+                            "name": re.sub(r"[^\w\-]", "_", c.name),
+                            "description": c.name,
+                            "color_hint": c.color[1:].upper(),
+                        }
+                        for c in self.classes
+                    ],
+                }
+            ],
+        }
+
+
+def first_problem(error: ValidationError, *, inside: str = "") -> str:
+    """Say in one phrase where a validated file is wrong and why.
+
+    Examples
+    --------
+    >>> try:
+    ...     BandSpec(name="red", mean=0.1, std=0)
+    ... except ValidationError as error:
+    ...     print(first_problem(error, inside="bands.0"))
+    bands.0.std: Input should be greater than 0
+    """
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in ([inside] if inside else []) + list(problem["loc"]))
+    why = problem["msg"].removeprefix("Value error, ")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: {why}{more}" if where else f"{why}{more}"

@@ -1,0 +1,235 @@
+"""`MODELS`: every architecture by the name that users type. One row per architecture."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from geodl.errors import ModelError
+from geodl.models import libraries
+from geodl.models.parameters import (
+    Deeplabv3plusParameters,
+    FcnParameters,
+    Parameters,
+    PooledParameters,
+    SegformerParameters,
+    SegnetParameters,
+    Tiling,
+    UnetCompactParameters,
+    UnetParameters,
+)
+from geodl.models.spec import ModelSpec, first_problem
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """One way to build a network.
+
+    Parameters
+    ----------
+    name : str
+        The word that recipes and ``model.json`` use.
+    title : str
+        Name for people.
+    source : str
+        Paper, and the library whose code is used.
+    parameters : type of Parameters
+        What may be set, with defaults; also tells the tiling that fits.
+    build : callable
+        ``build(bands, classes, parameters)`` returns a network (N, bands, H, W) -> logits
+        (N, classes, H, W) for H and W that are multiples of the stride.
+    note : str
+        What a user should know before choosing it.
+    """
+
+    name: str
+    title: str
+    source: str
+    parameters: type[Parameters]
+    build: "Callable[[int, int, Any], nn.Module]"
+    note: str = ""
+
+    def read_parameters(self, values: Mapping[str, Any]) -> Parameters:
+        """Validate `values` and fill in the defaults.
+
+        Raises
+        ------
+        ModelError
+            A name is unknown or a value is out of range.
+        """
+        try:
+            return self.parameters.model_validate(dict(values))
+        except ValidationError as error:
+            raise ModelError(
+                f"architecture {self.name!r}",
+                first_problem(error, inside="parameters"),
+                f"it takes {', '.join(self.parameters.model_fields)}",
+            ) from None
+
+
+def architecture_named(name: str) -> Architecture:
+    """Return the row of `MODELS`.
+
+    Raises
+    ------
+    ModelError
+        There is no such row; the message lists those there are.
+    """
+    if name not in MODELS:
+        raise ModelError(
+            f"architecture {name!r}", "geodl has none of this name", f"use one of {', '.join(MODELS)}"
+        )
+    return MODELS[name]
+
+
+def tiling_of(architecture: str, parameters: Mapping[str, Any] | None = None) -> Tiling:
+    """Return the default tile, halo, stride and stitch mode of a network, without building it.
+
+    Parameters
+    ----------
+    architecture : str
+        Row of `MODELS`.
+    parameters : mapping, optional
+        As under ``parameters`` in ``model.json``.
+
+    Raises
+    ------
+    ModelError
+        Unknown architecture or parameter.
+
+    Examples
+    --------
+    >>> tiling_of("unet", {"encoder": "resnet18"})
+    Tiling(tile=1024, halo=256, stride=32, local=True)
+    """
+    return architecture_named(architecture).read_parameters(parameters or {}).tiling()
+
+
+def build_network(spec: ModelSpec) -> "nn.Module":
+    """Build the network of a model with random weights, in training mode, on the current device.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Its `architecture`, `parameters`, and the numbers of `bands` and `classes` are used.
+
+    Returns
+    -------
+    torch.nn.Module
+        (N, bands, H, W) float32 -> logits (N, classes, H, W).
+
+    Raises
+    ------
+    ModelError
+        Unknown architecture, parameter or encoder, or an encoder that the architecture cannot use.
+    """
+    row = architecture_named(spec.architecture)
+    parameters = row.read_parameters(spec.parameters)
+    try:
+        return row.build(len(spec.bands), len(spec.classes), parameters)
+    except ModelError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, AssertionError, RuntimeError) as error:
+        # The libraries refuse combinations in their own ways (an encoder without the depth, without
+        # dilation, for one image size only); the file that asked for it is what the user can mend.
+        raise ModelError(
+            f"model {spec.name!r}",
+            f"architecture {row.name!r} cannot be built with {parameters!r} "
+            f"({type(error).__name__}: {error})",
+            "choose another encoder",
+        ) from error
+
+
+def _build_unet_compact(bands: int, classes: int, parameters: UnetCompactParameters) -> "nn.Module":
+    from geodl.models.unet_compact import UnetCompact
+
+    return UnetCompact(bands, classes, parameters)
+
+
+def _build_segnet(bands: int, classes: int, parameters: SegnetParameters) -> "nn.Module":
+    from geodl.models.segnet import Segnet
+
+    return Segnet(bands, classes, parameters)
+
+
+MODELS: dict[str, Architecture] = {
+    row.name: row
+    for row in (
+        Architecture(
+            name="unet_compact",
+            title="U-Net, compact",
+            source="geodl, after https://arxiv.org/abs/1505.04597",
+            parameters=UnetCompactParameters,
+            build=_build_unet_compact,
+            note="bounded receptive field: exact with a halo of 88 pixels; 1.2 million parameters",
+        ),
+        Architecture(
+            name="unet",
+            title="U-Net",
+            source="https://arxiv.org/abs/1505.04597, segmentation-models-pytorch",
+            parameters=UnetParameters,
+            build=libraries.build_unet,
+            note="local with plain convolutional encoders; depth 3 needs a far smaller halo than 5",
+        ),
+        Architecture(
+            name="unetplusplus",
+            title="U-Net++",
+            source="https://arxiv.org/abs/1807.10165, segmentation-models-pytorch",
+            parameters=UnetParameters,
+            build=libraries.build_unetplusplus,
+            note="local with plain convolutional encoders; not with Mix Transformer encoders",
+        ),
+        Architecture(
+            name="fpn",
+            title="Feature Pyramid Network",
+            source="https://arxiv.org/abs/1901.02446, segmentation-models-pytorch",
+            parameters=PooledParameters,
+            build=libraries.build_fpn,
+            note="group norm looks at the whole tile: tiles are blended",
+        ),
+        Architecture(
+            name="deeplabv3plus",
+            title="DeepLabV3+",
+            source="https://arxiv.org/abs/1802.02611, segmentation-models-pytorch",
+            parameters=Deeplabv3plusParameters,
+            build=libraries.build_deeplabv3plus,
+            note="image-level pooling looks at the whole tile: tiles are blended",
+        ),
+        Architecture(
+            name="segformer",
+            title="SegFormer",
+            source="https://arxiv.org/abs/2105.15203, segmentation-models-pytorch",
+            parameters=SegformerParameters,
+            build=libraries.build_segformer,
+            note="attention looks at the whole tile: tiles are blended",
+        ),
+        Architecture(
+            name="upernet",
+            title="UPerNet",
+            source="https://arxiv.org/abs/1807.10221, segmentation-models-pytorch",
+            parameters=PooledParameters,
+            build=libraries.build_upernet,
+            note="pyramid pooling looks at the whole tile: tiles are blended",
+        ),
+        Architecture(
+            name="fcn",
+            title="Fully convolutional network",
+            source="https://arxiv.org/abs/1411.4038, torchgeo",
+            parameters=FcnParameters,
+            build=libraries.build_fcn,
+            note="five convolutions at full size: sees five pixels far",
+        ),
+        Architecture(
+            name="segnet",
+            title="SegNet",
+            source="geodl, after https://arxiv.org/abs/1511.00561",
+            parameters=SegnetParameters,
+            build=_build_segnet,
+            note="unpools by the indices of the maxima; local",
+        ),
+    )
+}

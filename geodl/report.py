@@ -1,0 +1,114 @@
+"""What the command line shows: tables on one screen, and progress."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from geodl.models.spec import ModelSpec
+
+
+def _pairs(rows: list[tuple[str, str]]) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for key, value in rows:
+        table.add_row(key, escape(value))
+    return table
+
+
+def print_info(description: dict[str, Any]) -> None:
+    """Print a scene's description, as `geodl.scene.describe` gives it, on one screen."""
+    console = Console()
+    bands = description.pop("bands")
+    fitting = description.pop("models")
+    notes = description.pop("notes", ())
+    console.print(_pairs([(key.replace("_", " "), _text(value)) for key, value in description.items()]))
+    table = Table(box=None, padding=(0, 1))
+    keys = list(bands[0]) if bands else []
+    for key in keys:
+        table.add_column(key)
+    for band in bands[:24]:
+        table.add_row(*(escape(_text(band[key])) for key in keys))
+    console.print(table)
+    if len(bands) > 24:
+        console.print(f" ... and {len(bands) - 24} bands more")
+    for note in notes:
+        console.print(f"[yellow]note[/] {escape(note)}")
+    for name, reason in fitting.items():
+        console.print(f"[green]fits[/] {name}" if reason is None else f"[dim]not {name}: {escape(reason)}[/]")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    return str(value)
+
+
+def print_models(specs: list[ModelSpec]) -> None:
+    """Print the bundled models, a line each."""
+    table = Table(box=None, padding=(0, 1))
+    for column in ("name", "task", "bands", "pixel (m)", "classes", "mean IoU", "licence"):
+        table.add_column(column)
+    for spec in specs:
+        table.add_row(
+            spec.name,
+            spec.task,
+            ", ".join(spec.band_names),
+            _text(spec.pixel_size),
+            str(len(spec.classes)),
+            _text(spec.accuracy.mean_iou and round(spec.accuracy.mean_iou, 3)),
+            escape(spec.licence),
+        )
+    Console().print(table)
+
+
+def print_model(spec: ModelSpec) -> None:
+    """Print what a model needs, gives and is worth."""
+    console = Console()
+    accuracy = spec.accuracy
+    console.print(
+        _pairs(
+            [
+                ("name", spec.name),
+                ("title", spec.title),
+                ("task", spec.task),
+                ("architecture", f"{spec.architecture} {spec.parameters}"),
+                ("bands", ", ".join(spec.band_names)),
+                ("units", f"{spec.units} {spec.dtype or ''}"),
+                ("pixel size", f"{_text(spec.pixel_size)} m, accepted {_text(spec.pixel_size_range)}"),
+                ("tiles", f"{spec.tile} px, halo {spec.halo}, stride {spec.stride}, stitch {spec.stitch}"),
+                ("accuracy", f"mean IoU {_text(accuracy.mean_iou)}, overall {_text(accuracy.overall)}"),
+                ("measured on", f"{accuracy.reference} ({accuracy.pixels} pixels)"),
+                ("trained on", ", ".join(spec.training.data)),
+                ("licence", spec.licence),
+            ]
+        )
+    )
+    table = Table(box=None, padding=(0, 1))
+    for column in ("value", "class", "colour", "IoU"):
+        table.add_column(column)
+    for item in spec.classes:
+        swatch = f"[on {item.color}]  [/] {item.color}"
+        table.add_row(str(item.value), escape(item.name), swatch, _text(accuracy.iou.get(item.name)))
+    console.print(table)
+
+
+@contextmanager
+def block_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function (done, total) that draws a bar on a terminal and is quiet elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(escape(title), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,96 @@
+"""Which pixels of a scene are valid, and their values in physical units. Pure xarray: lazy stays lazy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+
+def valid_mask(scene: xr.DataArray) -> xr.DataArray:
+    """Pixels that hold data.
+
+    A pixel is invalid where the coordinate `valid` says so (alpha, internal and external masks, mask
+    files), where any band is NaN or infinite, and where any band (all bands, if the attribute `mask`
+    is ``"all"``) holds the nodata value.
+
+    Parameters
+    ----------
+    scene : xarray.DataArray
+        From `open_scene`, or any array with a `band` dimension (or none) whose attributes or encoding
+        give `nodata` or `_FillValue`; lazy or in memory.
+
+    Returns
+    -------
+    xarray.DataArray
+        bool, the dims of `scene` without `band`; True = valid. Lazy if `scene` is lazy.
+    """
+    over = "band" if "band" in scene.dims else None
+    # A band that xarray knows by no dimension counts as one.
+    bands = scene if over else scene.expand_dims("band")
+    valid: xr.DataArray | None = None
+    nodata = nodata_of(scene)
+    if nodata is not None:
+        missing = _equals(bands, nodata)
+        valid = ~(missing.all("band") if scene.attrs.get("mask") == "all" else missing.any("band"))
+    if bands.dtype.kind == "f":
+        finite = np.isfinite(bands).all("band")
+        valid = finite if valid is None else valid & finite
+    if valid is None:
+        first = bands.isel(band=0, drop=True)
+        valid = xr.ones_like(first, dtype=bool)
+    if "valid" in scene.coords:
+        valid = valid & scene.coords["valid"]
+    valid.attrs = {}
+    return (
+        valid.reset_coords("valid", drop=True).rename("valid")
+        if "valid" in valid.coords
+        else valid.rename("valid")
+    )
+
+
+def physical(scene: xr.DataArray) -> xr.DataArray:
+    """Values in the units of the scene: ``value * scale + offset`` as float32, NaN where invalid."""
+    scale, offset = (
+        _per_band(scene, scene.attrs.get(key, start)) for key, start in (("scale", 1.0), ("offset", 0.0))
+    )
+    # float64 before the sum: 16-bit digital numbers times 1e-4 lose nothing then.
+    values = (scene.astype("float64") * scale + offset).astype("float32").where(valid_mask(scene))
+    attrs = {**scene.attrs, "scale": 1.0, "offset": 0.0, "nodata": float("nan")}
+    return values.assign_attrs(attrs).rename(scene.name)
+
+
+def nodata_of(scene: xr.DataArray) -> float | int | tuple[float | None, ...] | None:
+    """The nodata value(s) of a scene or of an array made elsewhere (rioxarray style); None if none."""
+    for where in (scene.attrs, scene.encoding):
+        for key in ("nodata", "_FillValue", "missing_value"):
+            if (value := where.get(key)) is not None:
+                return tuple(value) if isinstance(value, list | tuple | np.ndarray) else value
+    return None
+
+
+def _per_band(scene: xr.DataArray, value: float | Sequence[float]) -> float | xr.DataArray:
+    if isinstance(value, int | float):
+        return value
+    return xr.DataArray(np.asarray(value, dtype=float), dims="band")
+
+
+def _equals(bands: xr.DataArray, nodata: float | int | tuple[float | None, ...]) -> xr.DataArray:
+    if isinstance(nodata, tuple):
+        each = [
+            _equals(bands.isel(band=[i]), value) if value is not None else _never(bands.isel(band=[i]))
+            for i, value in enumerate(nodata)
+        ]
+        return xr.concat(each, dim="band", coords="minimal", compat="override", join="override")
+    if np.isnan(nodata):
+        return np.isnan(bands) if bands.dtype.kind == "f" else _never(bands)
+    if bands.dtype.kind in "iu":
+        limits = np.iinfo(bands.dtype)
+        if nodata != int(nodata) or not limits.min <= nodata <= limits.max:
+            return _never(bands)  # -9999 in a uint8 file: no pixel can hold it
+        return bands == bands.dtype.type(int(nodata))
+    with np.errstate(over="ignore"):
+        return bands == bands.dtype.type(nodata)
+
+
+def _never(bands: xr.DataArray) -> xr.DataArray:
+    return xr.zeros_like(bands, dtype=bool)

@@ -1,0 +1,83 @@
+"""Tile scores become the scores of a block: cropped to the cores, or blended over the overlaps.
+
+Cropping is exact when the halo covers the network's receptive field. Networks that look at the whole
+tile (attention, pooled context) have no such halo; their overlapping scores are averaged with weights
+that fall off towards the tile's edge. The weights are fixed by the lattice, so that either way the
+result does not depend on how tiles are grouped into blocks.
+"""
+
+import numpy as np
+
+from geodl.tiles import Block, Lattice, Window
+
+
+def ramp(lattice: Lattice) -> np.ndarray:
+    """Weight of each pixel along one side of a tile; float32, shape ``(tile,)``, all positive.
+
+    A squared sine rises over the two halos that neighbours share. Where the core is at least two
+    halos wide, the ramps of two neighbours sum to one; `blend_weights` normalises every other case.
+    """
+    position = np.arange(lattice.tile, dtype=np.float64) + 0.5
+    if lattice.halo == 0:
+        return np.ones(lattice.tile, dtype=np.float32)
+    from_edge = np.minimum(np.minimum(position, lattice.tile - position), 2 * lattice.halo)
+    return (np.sin(from_edge * np.pi / (4 * lattice.halo)) ** 2).astype(np.float32)
+
+
+def _total(lattice: Lattice, count: int, start: int, stop: int) -> np.ndarray:
+    """Sum of the ramps of all `count` tiles of the lattice along one axis at pixels start..stop."""
+    weight = ramp(lattice)
+    total = np.zeros(stop - start, dtype=np.float64)
+    reach = neighbours(lattice)
+    first = max(0, start // lattice.core - reach)
+    last = min(count, (stop - 1) // lattice.core + reach + 1)
+    for index in range(first, last):
+        origin = index * lattice.core - lattice.halo
+        lo, hi = max(start, origin), min(stop, origin + lattice.tile)
+        if lo < hi:
+            total[lo - start : hi - start] += weight[lo - origin : hi - origin]
+    return total
+
+
+def neighbours(lattice: Lattice) -> int:
+    """How many tiles to each side overlap a core: the reach of blending, in tiles."""
+    return -(-lattice.halo // lattice.core)
+
+
+def blend_weights(lattice: Lattice, row: int, col: int, part: Window) -> np.ndarray:
+    """Weights of tile (row, col) over `part` of the scene; float32, shape ``(height, width)``.
+
+    Over all tiles of the lattice the weights of a pixel sum to one. They are computed from absolute
+    positions alone: the same for whichever block asks.
+    """
+    tile = lattice.tile_window(row, col)
+    weight = ramp(lattice)
+    rows, cols = lattice.shape
+    vertical = weight[part.row - tile.row : part.row_stop - tile.row] / _total(
+        lattice, rows, part.row, part.row_stop
+    )
+    horizontal = weight[part.col - tile.col : part.col_stop - tile.col] / _total(
+        lattice, cols, part.col, part.col_stop
+    )
+    return (vertical[:, None] * horizontal[None, :]).astype(np.float32)
+
+
+class Blend:
+    """Adds up the weighted scores of the tiles around one block.
+
+    Tiles must be added in row-major order: floating point sums depend on the order.
+    """
+
+    def __init__(self, lattice: Lattice, block: Block, classes: int) -> None:
+        self._lattice, self._block = lattice, block
+        self.scores = np.zeros((classes, block.window.height, block.window.width), dtype=np.float32)
+
+    def add(self, row: int, col: int, scores: np.ndarray) -> None:
+        """Add tile (row, col); `scores` is float32 of shape ``(classes, tile, tile)``."""
+        tile = self._lattice.tile_window(row, col)
+        part = tile.intersect(self._block.window)
+        if part.height == 0 or part.width == 0:
+            return
+        weights = blend_weights(self._lattice, row, col, part)
+        inside = (slice(None), *part.relative_to(self._block.window).slices)
+        self.scores[inside] += scores[(slice(None), *part.relative_to(tile).slices)] * weights

@@ -1,0 +1,96 @@
+"""Random changes to training samples: geometry for image and labels, radiometry for the image alone.
+
+All functions are pure and take a `torch.Generator`, so that a seed fixes every sample. Images are
+float32 tensors ``(bands, y, x)`` in normalised units (mean 0, standard deviation 1 per band), labels
+are integer tensors ``(y, x)``.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from geodl.training.recipe import Augment
+
+
+def uniform(low: float, high: float, generator: torch.Generator, size: tuple[int, ...] = ()) -> torch.Tensor:
+    """Draw uniformly from ``[low, high)``."""
+    return low + (high - low) * torch.rand(size, generator=generator)
+
+
+def dihedral(image: torch.Tensor, turn: int) -> torch.Tensor:
+    """Apply one of the eight symmetries of the square (0..7) to the last two dimensions."""
+    turned = torch.rot90(image, turn % 4, dims=(-2, -1))
+    return turned.flip(-1) if turn >= 4 else turned
+
+
+def zoom_to(image: torch.Tensor, labels: torch.Tensor, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Resample to squares of `side` pixels: the image bilinearly, the labels by nearest neighbour.
+
+    Shrinking smooths first (anti-aliasing), as a coarser sensor would.
+    """
+    if image.shape[-1] == side:
+        return image, labels
+    image = F.interpolate(image[None], (side, side), mode="bilinear", antialias=True)[0]
+    labels = F.interpolate(labels[None, None].float(), (side, side), mode="nearest-exact")[0, 0]
+    return image, labels.to(torch.int64)
+
+
+def change_light(image: torch.Tensor, amounts: Augment, generator: torch.Generator) -> torch.Tensor:
+    """Vary brightness, contrast, the balance of the channels and the gamma curve."""
+    channels = (image.shape[0], 1, 1)
+    gain = 1 + uniform(-amounts.contrast, amounts.contrast, generator)
+    shift = uniform(-amounts.brightness, amounts.brightness, generator)
+    gains = 1 + uniform(-amounts.channels, amounts.channels, generator, channels)
+    shifts = uniform(-amounts.channels, amounts.channels, generator, channels)
+    image = image * (gain * gains) + (shift + shifts)
+    if amounts.gamma:
+        exponent = math.exp(float(uniform(-amounts.gamma, amounts.gamma, generator)))
+        low, high = image.min(), image.max()
+        spread = (high - low).clamp(min=1e-6)
+        image = ((image - low) / spread) ** exponent * spread + low
+    return image
+
+
+def blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Smooth by a Gaussian of standard deviation `sigma` pixels, cut off at three of them."""
+    radius = math.ceil(3 * sigma)
+    if sigma < 0.1 or radius >= min(image.shape[-2:]):  # below 0.1 px the neighbours' weight is 0
+        return image
+    position = torch.arange(-radius, radius + 1, dtype=image.dtype)
+    kernel = torch.exp(-0.5 * (position / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).view(1, 1, -1)
+    stack = F.pad(image[:, None], (radius,) * 4, mode="reflect")  # (bands, 1, y, x)
+    stack = F.conv2d(stack, kernel[:, :, :, None])
+    return F.conv2d(stack, kernel[:, :, None, :])[:, 0]
+
+
+def augment(
+    image: torch.Tensor, labels: torch.Tensor, amounts: Augment, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Apply every change of the recipe but the zoom, which happens when the sample is cut.
+
+    Parameters
+    ----------
+    image, labels : torch.Tensor
+        Shapes ``(bands, y, x)`` and ``(y, x)``, square.
+    amounts : Augment
+        The largest amount of each change.
+    generator : torch.Generator
+        Source of all randomness.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        New image and labels of the same shapes.
+    """
+    if amounts.flips_rotations:
+        turn = int(torch.randint(8, (), generator=generator))
+        image, labels = dihedral(image, turn), dihedral(labels, turn)
+    image = change_light(image, amounts, generator)
+    if amounts.blur:
+        image = blur(image, float(uniform(0, amounts.blur, generator)))
+    if amounts.noise:
+        level = uniform(0, amounts.noise, generator)
+        image = image + level * torch.randn(image.shape, generator=generator)
+    return image, labels

@@ -1,0 +1,181 @@
+"""Which windows of the plots are shown to the network, and how they become tensors."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from geodl.assess.labels import IGNORE
+from geodl.tiles import Window
+from geodl.training.augment import augment, zoom_to
+from geodl.training.plots import STRIP, Plot, cut
+from geodl.training.recipe import Recipe
+
+_POSITIONS = 4096
+"""Positions kept per plot and class; draws repeat after that, in ever new windows around them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Mean and standard deviation of each band in the units of the model; float64, ``(bands,)``."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+
+def band_statistics(plots: list[Plot]) -> Statistics:
+    """Measure the bands over the labelled training pixels of all plots, strip by strip."""
+    count, total, square = 0, 0.0, 0.0
+    for plot in plots:
+        if not sum(plot.train):
+            continue
+        labels = plot.labels("train")
+        for row in range(0, plot.height, STRIP):
+            window = Window(row, 0, min(STRIP, plot.height - row), plot.width)
+            image, valid = plot.window(window)
+            values = image[:, valid & (labels[window.slices] != IGNORE)].astype(np.float64)
+            count += values.shape[1]
+            total = total + values.sum(axis=1)
+            square = square + (values**2).sum(axis=1)
+    mean = np.asarray(total) / count
+    variance = np.asarray(square) / count - mean**2
+    # A constant band says nothing; dividing by its rounding errors would make noise of it.
+    floor = 1e-6 * np.maximum(np.abs(mean), 1e-6)
+    return Statistics(mean=mean, std=np.where(variance > floor**2, np.sqrt(np.maximum(variance, 0)), 1.0))
+
+
+def class_weights(plots: list[Plot], kind: str) -> np.ndarray:
+    """Weights of the classes in the loss; float32, mean 1 over the classes that occur.
+
+    ``balanced`` is inverse to the number of training pixels, ``sqrt`` to its root.
+    """
+    counts = np.sum([plot.train for plot in plots], axis=0).astype(np.float64)
+    power = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}[kind]
+    occurring = counts > 0
+    weights = np.where(occurring, np.maximum(counts, 1) ** -power, 0.0)
+    return (weights / weights[occurring].mean()).astype(np.float32)
+
+
+def normalise(image: np.ndarray, valid: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Scale to mean 0 and standard deviation 1; invalid pixels become 0. float32, ``(bands, y, x)``."""
+    mean = statistics.mean.astype(np.float32)[:, None, None]
+    std = statistics.std.astype(np.float32)[:, None, None]
+    # Not multiplication by the mask: NaN in an invalid pixel must not survive.
+    return np.where(valid, (image - mean) / std, np.float32(0))
+
+
+class Draws:
+    """Draws labelled training pixels: some by class, every class alike, the others by area.
+
+    Parameters
+    ----------
+    plots : list of Plot
+        Where to draw.
+    balanced : float
+        Share of the draws for which first a class is drawn, all classes alike; the others are drawn
+        uniformly over all labelled pixels.
+    seed : int
+        Fixes which positions are kept.
+    """
+
+    def __init__(self, plots: list[Plot], *, balanced: float, seed: int) -> None:
+        self._counts = np.array([plot.train for plot in plots], dtype=np.float64)  # (plots, classes)
+        by_class = self._counts.sum(axis=0)
+        occurring = by_class > 0
+        self._class_share = balanced * occurring / occurring.sum() + (1 - balanced) * by_class / by_class.sum()
+        self._class_share /= self._class_share.sum()
+        random = np.random.default_rng(seed)
+        self._positions = [_keep_positions(plot, random) for plot in plots]
+
+    def draw(self, random: np.random.Generator) -> tuple[int, int, int]:
+        """Return a plot number, a row and a column."""
+        code = random.choice(len(self._class_share), p=self._class_share)
+        shares = self._counts[:, code] / self._counts[:, code].sum()
+        plot = int(random.choice(len(shares), p=shares))
+        row, column = random.choice(self._positions[plot][code])
+        return plot, int(row), int(column)
+
+
+def _keep_positions(plot: Plot, random: np.random.Generator) -> list[np.ndarray]:
+    """Random positions (row, column) of each class; int32, shape ``(at most _POSITIONS, 2)`` each."""
+    classes = len(plot.train)
+    if not sum(plot.train):
+        return [np.empty((0, 2), dtype=np.int32)] * classes
+    labels = plot.labels("train")
+    kept: list[list[np.ndarray]] = [[] for _ in range(classes)]
+    for row in range(0, plot.height, STRIP):
+        strip = labels[row : row + STRIP].ravel()
+        for code in range(classes):
+            found = np.flatnonzero(strip == code)
+            # Each strip contributes in proportion to what it holds, and at least one position.
+            quota = -(-_POSITIONS * len(found) // max(1, plot.train[code]))
+            found = random.choice(found, min(quota, len(found)), replace=False)
+            kept[code].append(np.stack([row + found // plot.width, found % plot.width], axis=1).astype(np.int32))
+    return [np.concatenate(parts) for parts in kept]
+
+
+class Samples(Dataset):
+    """Training samples by number: sample `n` is the same whoever asks for it, and when.
+
+    Yields ``(image, labels)``: float32 ``(bands, patch, patch)`` and int64 ``(patch, patch)``.
+    """
+
+    def __init__(self, recipe: Recipe, plots: list[Plot], statistics: Statistics) -> None:
+        self._plots = plots
+        self._statistics = statistics
+        self._seed = recipe.seed
+        self._patch = recipe.optimisation.patch
+        self._amounts = recipe.augment
+        self._draws = Draws(plots, balanced=recipe.optimisation.balanced_draws, seed=recipe.seed)
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        random = np.random.default_rng([self._seed, number])
+        index, row, column = self._draws.draw(random)
+        plot = self._plots[index]
+        smallest, largest = np.log(self._amounts.zoom)
+        side = max(8, round(self._patch / np.exp(random.uniform(smallest, largest))))
+        # The drawn pixel may lie anywhere in the window; the window stays inside where it can.
+        window = Window(
+            _place(row, side, plot.height, random), _place(column, side, plot.width, random), side, side
+        )
+        values, valid = plot.window(window)
+        image = torch.from_numpy(normalise(values, valid, self._statistics))
+        labels = torch.from_numpy(cut(plot.labels("train"), window).astype(np.int64))
+        known = torch.from_numpy(valid)
+        image, labels = zoom_to(image, labels, self._patch)
+        return self._augment(image, labels, known, int(random.integers(2**62)))
+
+    def _augment(
+        self, image: torch.Tensor, labels: torch.Tensor, known: torch.Tensor, seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        if bool(known.all()):
+            return augment(image, labels, self._amounts, generator)
+        # The mask rides along as a band through the geometry, so that no data stays 0 afterwards.
+        seen = zoom_to(known[None].float(), labels, self._patch)[0] > 0.5
+        packed = labels + 256 * seen[0].to(torch.int64)
+        image, packed = augment(image, packed, self._amounts, generator)
+        return torch.where(packed >= 256, image, 0.0), packed % 256
+
+
+def _place(position: int, side: int, size: int, random: np.random.Generator) -> int:
+    start = position - int(random.integers(side))
+    return int(np.clip(start, 0, size - side)) if size >= side else (size - side) // 2
+
+
+class EpochSampler(Sampler[int]):
+    """Numbers the samples on from epoch to epoch, so that no sample is seen twice."""
+
+    def __init__(self, per_epoch: int) -> None:
+        self._per_epoch = per_epoch
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return self._per_epoch
+
+    def __iter__(self) -> Iterator[int]:
+        start = self._epoch * self._per_epoch
+        self._epoch += 1
+        return iter(range(start, start + self._per_epoch))

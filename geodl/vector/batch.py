@@ -1,0 +1,27 @@
+"""What every vectorizer yields and every vector writer takes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureBatch:
+    """Some features of a layer.
+
+    A vectorizer yields at least one batch, an empty one for an empty layer, and all of its batches have
+    the same columns with the same dtypes: the first one tells a writer the schema.
+    """
+
+    columns: dict[str, np.ndarray]
+    """Attributes by name, each of shape (n,)."""
+
+    geometry: np.ndarray
+    """Shapely geometries in the coordinates of the layer, shape (n,)."""
+
+    def __len__(self) -> int:
+        return len(self.geometry)
+
+
+Batches = Iterator[FeatureBatch]

@@ -1,0 +1,131 @@
+"""Who may import whom: data flows one way, and heavy libraries load only where they are needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import geodl
+
+PACKAGE = Path(geodl.__file__).parent
+
+# Room -> rooms that it may import. A room is a module or package directly under geodl.
+MAY_IMPORT = {
+    "errors": set(),
+    "heap": set(),
+    "task": set(),
+    "tiles": set(),
+    "stitch": {"tiles"},
+    "scene": {"errors", "tiles"},
+    "models": {"errors", "task"},
+    "match": {"errors", "models", "scene"},
+    "forward": {"errors", "heap", "match", "models"},
+    "predict": {"errors", "forward", "match", "models", "scene", "stitch", "tiles"},
+    "store": {"errors", "tiles"},
+    "vector": {"errors", "models", "task", "tiles"},
+    "publish": {"errors", "models", "task", "tiles"},
+    "assess": {"errors", "scene", "tiles"},
+    "training": {"assess", "errors", "heap", "match", "models", "scene", "task", "tiles"},
+    "report": {"models"},
+    "job": {"errors", "models", "predict", "publish", "scene", "store", "task", "tiles", "vector"},
+    "demo": {"assess", "errors", "job", "match", "models", "report", "scene"},
+    "cli": {"assess", "demo", "errors", "job", "match", "models", "report", "scene", "training"},
+}
+WITHOUT_TORCH = {"errors", "task", "tiles", "stitch", "scene", "match", "store", "vector", "publish", "assess", "report", "cli"}
+WITHOUT_RASTERIO = {"errors", "task", "tiles", "stitch", "models", "forward", "heap", "report", "cli"}
+SPEC_ONLY = {"vector", "publish", "match", "report"}  # of the models they may know the description only
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path):
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """Names of all modules that a file imports, at its top or inside functions, type checking aside."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    checking = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and getattr(branch.test, "id", "") == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    for node in ast.walk(tree):
+        if id(node) in checking:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_data_flows_one_way(path):
+    room = room_of(path)
+    if room == "__init__":
+        return
+    assert room in MAY_IMPORT, f"the room {room} is new: give it a row here"
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "torch" and room in WITHOUT_TORCH:
+            pytest.fail(f"{room} imports torch")
+        if parts[0] == "rasterio" and room in WITHOUT_RASTERIO:
+            pytest.fail(f"{room} imports rasterio")
+        if parts[0] != "geodl" or len(parts) < 2 or parts[1] in (room, "__version__"):
+            continue
+        assert parts[1] in MAY_IMPORT[room], f"{room} imports {name}"
+        if parts[1] == "models" and room in SPEC_ONLY:
+            assert parts[2] == "spec", f"{room} imports {name}"
+
+
+def test_the_table_has_no_circle_and_no_stale_row():
+    assert {room_of(path) for path in MODULES} - {"__init__"} == set(MAY_IMPORT)
+    done: set[str] = set()
+    while len(done) < len(MAY_IMPORT):
+        ready = {room for room, needs in MAY_IMPORT.items() if needs <= done} - done
+        assert ready, f"a circle among {set(MAY_IMPORT) - done}"
+        done |= ready
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import geodl",
+        "from geodl.cli import main; main(['--help'], standalone_mode=False)",
+        "from geodl.cli import main; main(['models', 'list'], standalone_mode=False)",
+    ],
+)
+def test_light_commands_load_neither_torch_nor_rasterio(statement):
+    code = f"import sys; {statement}; print('HEAVY', sorted({{'torch', 'rasterio'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("HEAVY []")
+
+
+def test_public_names_are_what_they_say():
+    code = (
+        "import geodl, geodl.predict, geodl.assess; from geodl.predict import make_job; import inspect;"
+        "assert all(callable(getattr(geodl, name)) for name in geodl.__all__ if name != '__version__');"
+        "assert inspect.isfunction(geodl.predict)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unknown_public_name_fails():
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = geodl.nonsense
+
+
+FORBIDDEN_CALLS = {"eval", "exec", "pickle.load", "pickle.loads", "torch.load", "yaml.load", "os.system"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_can_bring_code(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in FORBIDDEN_CALLS
+    assert not {name.split(".")[0] for name in imported(path)} & {"pickle", "cloudpickle", "dill"}

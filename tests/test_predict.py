@@ -1,0 +1,249 @@
+import dask
+import numpy as np
+import odc.geo.xr  # noqa: F401
+import pytest
+import torch
+import xarray as xr
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import geodl
+from geodl.errors import GeodlError, MismatchError, OptionError
+from geodl.forward import Forward, forward_for
+from geodl.match import Scaling
+from geodl.predict import make_job, process_block, read_padded
+from geodl.scene import open_scene, valid_mask
+from geodl.scene.adopt import as_scene
+from geodl.tiles import reflect
+from tests.conftest import make_model, make_spec, write_scene
+
+
+def whole_scene_probabilities(scene, model):
+    """The network run once over the whole scene, continued by reflection: what stitching must equal."""
+    spec = model.spec
+    pixels = scene.sel(band=spec.band_names).compute().values
+    valid = valid_mask(scene).compute().values
+    height, width = valid.shape
+    margin = spec.halo
+    stop = [margin + -(-(n + margin) // spec.stride) * spec.stride - margin for n in (height, width)]
+    rows, cols = reflect(-margin, stop[0], height), reflect(-margin, stop[1], width)
+    values = pixels[:, rows[:, None], cols] * np.float32(scene.attrs["scale"] if np.isscalar(scene.attrs["scale"]) else scene.attrs["scale"][0])
+    mean, std = (np.array([getattr(b, k) for b in spec.bands], np.float32)[:, None, None] for k in ("mean", "std"))
+    inputs = np.where(valid[rows[:, None], cols], (values - mean) / std, 0).astype(np.float32)
+    with torch.inference_mode():
+        scores = model.network()(torch.from_numpy(inputs)[None]).softmax(1)[0].numpy()
+    return scores[:, margin : margin + height, margin : margin + width], valid
+
+
+def test_crop_equals_the_whole_scene(scene_file, tiny_model):
+    scene = open_scene(scene_file)
+    result = geodl.predict(scene, tiny_model, probabilities=True, block=100).compute()
+    expected, valid = whole_scene_probabilities(scene, tiny_model)
+    np.testing.assert_allclose(result["probability"].values[:, valid], expected[:, valid], atol=1e-5)
+    classes = np.array(tiny_model.spec.class_values)[expected.argmax(0)]
+    assert (result["class"].values[valid] == classes[valid]).mean() > 0.9999
+    assert len(np.unique(classes[valid])) > 1
+    assert (result["class"].values[~valid] == 255).all()
+    assert np.isnan(result["confidence"].values[~valid]).all()
+    np.testing.assert_allclose(result["confidence"].values[valid], expected.max(0)[valid], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["tiny_model", "blend_model"])
+def test_result_does_not_depend_on_blocks_batches_or_order(scene_file, kind, request):
+    model = request.getfixturevalue(kind)
+    scene = open_scene(scene_file)
+    reference = geodl.predict(scene, model, probabilities=True, block=10**6).compute()
+    for block in (1, 97, 150):
+        other = geodl.predict(scene, model, probabilities=True, block=block).compute()
+        for name in reference:
+            assert other[name].values.tobytes() == reference[name].values.tobytes(), (block, name)
+    job = make_job(scene, model)
+    for block in reversed(job.lattice.blocks(100)):
+        np.testing.assert_array_equal(process_block(job, block).classes, reference["class"].values[block.window.slices])
+
+
+@given(height=st.integers(1, 130), width=st.integers(1, 130), side=st.integers(1, 200))
+@settings(max_examples=12, deadline=None)
+def test_any_size_gives_the_scene_grid(tiny_model, height, width, side):
+    rng = np.random.default_rng(height)
+    scene = in_memory(rng.integers(1, 5000, (3, height, width)).astype("uint16"))
+    whole = geodl.predict(scene, tiny_model, block=10**6).compute()
+    parts = geodl.predict(scene, tiny_model, block=side).compute()
+    assert whole["class"].shape == (height, width)
+    assert whole["class"].values.tobytes() == parts["class"].values.tobytes()
+    assert set(np.unique(whole["class"])) <= {1, 2, 3, 7}
+
+
+def in_memory(pixels, **attrs):
+    from odc.geo.geobox import GeoBox
+    from odc.geo.xr import xr_coords
+
+    geobox = GeoBox(pixels.shape[1:], Affine(10, 0, 600000, 0, -10, 5200000), "EPSG:32632")
+    scene = xr.DataArray(pixels, dims=("band", "y", "x"), coords=xr_coords(geobox), name="memory")
+    scene = scene.assign_coords(band=["red", "green", "nir"])
+    scene.attrs = {"units": "reflectance", "scale": 0.0001, **attrs}
+    return scene
+
+
+def test_result_is_lazy_and_georeferenced(scene_file, tiny_model):
+    scene = open_scene(scene_file)
+    with dask.config.set(scheduler=lambda *_, **__: pytest.fail("computed")):
+        result = geodl.predict(scene, tiny_model)
+    assert set(result.data_vars) == {"class", "confidence"}
+    assert dask.is_dask_collection(result)
+    assert result["class"].odc.geobox == scene.odc.geobox
+    assert result["class"].dtype == np.uint8
+    assert result["class"].attrs["flag_meanings"] == "water forest grassland built-up"
+    assert list(result["class"].attrs["flag_values"]) == [1, 2, 3, 7]
+
+
+def test_values_under_nodata_change_nothing(tiny_model):
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(500, 4000, (3, 120, 140)).astype("float32")
+    hole = np.zeros((120, 140), bool)
+    hole[30:60, 50:90] = True
+    results = []
+    for filler in (np.nan, 0.0, 1e30):
+        scene = in_memory(np.where(hole, np.float32(filler), pixels))
+        scene = scene.assign_coords(valid=(("y", "x"), ~hole))
+        results.append(geodl.predict(scene, tiny_model).compute())
+    for other in results[1:]:
+        for name in other:
+            assert other[name].values.tobytes() == results[0][name].values.tobytes()
+    assert (results[0]["class"].values[hole] == 255).all()
+
+
+def test_scene_without_valid_pixels_is_nodata_and_never_reaches_the_network(tiny_model, monkeypatch):
+    monkeypatch.setattr(Forward, "probabilities", lambda *_: pytest.fail("ran the network"))
+    result = geodl.predict(in_memory(np.zeros((3, 50, 60), "uint16"), nodata=0), tiny_model).compute()
+    assert (result["class"] == 255).all()
+
+
+def test_constant_scene_has_no_nan(tiny_model):
+    result = geodl.predict(in_memory(np.full((3, 50, 60), 1500, "uint16")), tiny_model).compute()
+    assert np.isfinite(result["confidence"]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"band": ["red", "green", "blue"]}, r"lacks nir .*--bands"),
+        ({"units": "unknown"}, r"needs reflectance.*--scale"),
+        ({"units": "digital_number"}, r"needs reflectance, the scene holds digital numbers.*--scale"),
+        ({"transform": 30}, r"reads pixels of 8 to 12.5 m, those of the scene are 30 x 30 m.*--resample 10"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_cure(tiny_model, change, message):
+    scene = in_memory(np.ones((3, 20, 20), "uint16"))
+    if "band" in change:
+        scene = scene.assign_coords(band=change["band"])
+    if "units" in change:
+        scene.attrs["units"] = change["units"]
+    if "transform" in change:
+        from odc.geo.geobox import GeoBox
+        from odc.geo.xr import xr_coords
+
+        scene = scene.drop_vars(["y", "x", "spatial_ref"])
+        scene = scene.assign_coords(xr_coords(GeoBox((20, 20), Affine(30, 0, 6e5, 0, -30, 5.2e6), "EPSG:32632")))
+    with pytest.raises(MismatchError, match=message):
+        geodl.predict(scene, tiny_model)
+
+
+def test_dtype_of_digital_numbers_is_checked(tmp_path):
+    model = make_model(tmp_path / "m", make_spec(units="digital_number", dtype="uint8", pixel_size=None))
+    with pytest.raises(MismatchError, match="trained on uint8 digital numbers, the scene holds uint16"):
+        geodl.predict(in_memory(np.ones((3, 20, 20), "uint16"), units="digital_number"), model)
+
+
+def test_bands_are_taken_by_name_with_their_own_scale(tiny_model):
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(500, 4000, (3, 60, 60)).astype("uint16")
+    expected = geodl.predict(in_memory(pixels), tiny_model).compute()
+    shuffled = in_memory(np.stack([pixels[2], pixels[0], pixels[1] * 2]), scale=(0.0001, 0.0001, 0.00005))
+    shuffled = shuffled.assign_coords(band=["nir", "red", "green"])
+    result = geodl.predict(shuffled, tiny_model).compute()
+    np.testing.assert_allclose(result["confidence"], expected["confidence"], atol=1e-4)
+
+
+def test_rioxarray_manners_are_understood(tiny_model):
+    scene = in_memory(np.full((3, 20, 20), 7, "int16"))
+    scene = scene.assign_coords(band=[1, 2, 3])
+    scene.attrs = {"_FillValue": 7, "scale_factor": 0.0001, "long_name": ("red", "green", "nir"), "units": "reflectance"}
+    adopted = as_scene(scene)
+    assert list(adopted.band.values) == ["red", "green", "nir"]
+    assert (geodl.predict(adopted, tiny_model)["class"].compute() == 255).all()
+
+
+def test_series_of_dates_is_refused(tiny_model):
+    with pytest.raises(GeodlError, match=r"dimensions are .*isel\(time=0\)"):
+        geodl.predict(xr.DataArray(np.zeros((2, 3, 4, 4)), dims=("time", "band", "y", "x")), tiny_model)
+
+
+def test_unknown_device_and_batch_fail(tiny_model):
+    scene = in_memory(np.ones((3, 20, 20), "uint16"))
+    with pytest.raises(OptionError, match="--device nonsense"):
+        geodl.predict(scene, tiny_model, device="nonsense")
+    with pytest.raises(OptionError, match="batch 0"):
+        geodl.predict(scene, tiny_model, batch=0)
+
+
+def test_padded_read_is_numpy_reflection(scene_file, tiny_model):
+    scene = open_scene(scene_file)
+    job = make_job(scene, tiny_model)
+    pixels = job.scene.compute().values
+    lattice = job.lattice
+    for block in lattice.blocks(60):
+        padded = read_padded(job.scene, lattice, block)
+        window = padded.window
+        rows = reflect(window.row, window.row_stop, lattice.height)
+        cols = reflect(window.col, window.col_stop, lattice.width)
+        np.testing.assert_array_equal(padded.pixels, pixels[:, rows[:, None], cols])
+
+
+class TestOutOfMemory:
+    def test_batch_is_halved_and_the_result_unchanged(self, scene_file, tiny_model, monkeypatch):
+        job = make_job(open_scene(scene_file), tiny_model, batch=8)
+        block = job.lattice.blocks(10**6)[0]
+        expected = process_block(job, block)
+        real, seen = Forward._probabilities, []
+
+        def scarce(self, tiles, valid, scaling):
+            seen.append(len(tiles))
+            if len(tiles) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return real(self, tiles, valid, scaling)
+
+        monkeypatch.setattr(Forward, "_probabilities", scarce)
+        result = process_block(job, block)
+        assert max(seen) == 8
+        np.testing.assert_array_equal(result.classes, expected.classes)
+
+    def test_a_single_tile_too_many_names_the_tile(self, scene_file, tiny_model, monkeypatch):
+        def exhausted(self, tiles, valid, scaling):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        monkeypatch.setattr(Forward, "_probabilities", exhausted)
+        job = make_job(open_scene(scene_file), tiny_model)
+        with pytest.raises(GeodlError, match=r"scene valley, tile at row 0, column 0.*memory"):
+            process_block(job, job.lattice.blocks(1)[0])
+
+
+def test_network_is_loaded_once_per_process(tiny_model):
+    assert forward_for(tiny_model, "cpu") is forward_for(tiny_model, "cpu")
+
+
+def test_uint16_beyond_int16_reaches_the_network_unharmed(tiny_model):
+    forward = forward_for(tiny_model, "cpu")
+    scaling = Scaling(gain=(1e-5,) * 3, bias=(0.0,) * 3)
+    high = np.full((1, 3, 96, 96), 60000, "uint16")
+    valid = np.ones((1, 96, 96), bool)
+    same = forward.probabilities(high.astype("float32"), valid, scaling)
+    torch.testing.assert_close(forward.probabilities(high, valid, scaling), same, rtol=0, atol=0)
+
+
+def test_rotated_grid_is_kept(tmp_path, tiny_model):
+    transform = Affine.translation(600000, 5200000) * Affine.rotation(30) * Affine.scale(10, -10)
+    scene = open_scene(write_scene(tmp_path / "rotated.tif", 70, 80, transform=transform))
+    result = geodl.predict(scene, tiny_model)
+    assert result["class"].odc.geobox.transform.almost_equals(transform, 1e-6)

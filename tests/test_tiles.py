@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geodl.tiles import Lattice, Window, reflect
+
+lattices = st.builds(
+    lambda height, width, core, halo: Lattice(height, width, core + 2 * halo, halo),
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    core=st.integers(1, 40),
+    halo=st.integers(0, 20),
+)
+
+
+@given(lattice=lattices, side=st.integers(1, 100))
+def test_cores_and_blocks_partition_the_scene(lattice, side):
+    by_core = np.zeros((lattice.height, lattice.width), int)
+    by_block = by_core.copy()
+    for block in lattice.blocks(side):
+        by_block[block.window.slices] += 1
+        for tile in lattice.tiles_of(block):
+            core = lattice.core_window(*tile)
+            assert core.intersect(block.window) == core
+            by_core[core.slices] += 1
+    assert (by_core == 1).all()
+    assert (by_block == 1).all()
+
+
+@given(lattice=lattices, side=st.integers(1, 100))
+def test_blocks_hold_whole_tiles_and_keep_to_their_side(lattice, side):
+    for block in lattice.blocks(side):
+        assert block.window.height <= max(side, lattice.core)
+        assert block.window.row % lattice.core == 0
+        assert block.window.col % lattice.core == 0
+
+
+@given(lattice=lattices)
+def test_tiles_have_one_shape_and_origins_on_the_core(lattice):
+    rows, cols = lattice.shape
+    for row in range(rows):
+        for col in range(cols):
+            tile = lattice.tile_window(row, col)
+            assert (tile.height, tile.width) == (lattice.tile, lattice.tile)
+            assert (tile.row + lattice.halo) % lattice.core == 0
+            core = lattice.core_window(row, col)
+            assert core.height > 0
+            assert core.intersect(tile) == core
+
+
+@given(start=st.integers(-50, 50), length=st.integers(0, 60), size=st.integers(1, 20))
+def test_reflection_is_that_of_numpy(start, length, size):
+    before, after = max(0, -start), max(0, start + length - size)
+    padded = np.pad(np.arange(size), (before, after), mode="reflect" if size > 1 else "edge")
+    np.testing.assert_array_equal(reflect(start, start + length, size), padded[start + before :][:length])
+
+
+@pytest.mark.parametrize(("height", "tile", "halo"), [(0, 8, 1), (5, 8, 4), (5, 8, -1), (5, 0, 0)])
+def test_impossible_lattice_fails(height, tile, halo):
+    with pytest.raises(ValueError, match="no lattice"):
+        Lattice(height, 10, tile, halo)
+
+
+def test_windows_intersect_as_their_pixels_do():
+    one, other = Window(0, 0, 5, 5), Window(7, 7, 2, 2)
+    assert one.intersect(other).height == 0
+    assert Window(2, 3, 4, 5).relative_to(Window(1, 1, 9, 9)) == Window(1, 2, 4, 5)

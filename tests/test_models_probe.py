@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from test_models_table import make_network
+
 from geodl.models.parameters import SegnetParameters, UnetCompactParameters, is_local_encoder
 from geodl.models.probe import measure_overhang
 from geodl.models.receptive_field import overhang
 from geodl.models.table import tiling_of
 from geodl.models.unet_compact import receptive_field_radius
-
-from test_models_table import make_network
 
 
 def measured(name, parameters, reach):
@@ -18,7 +18,12 @@ def measured(name, parameters, reach):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{}, {"widths": [16, 32, 64], "blocks": 2}, {"widths": [16, 32], "blocks": 0}, {"widths": [8, 16, 16, 16, 16], "blocks": 1}],
+    [
+        {},
+        {"widths": [16, 32, 64], "blocks": 2},
+        {"widths": [16, 32], "blocks": 0},
+        {"widths": [8, 16, 16, 16, 16], "blocks": 1},
+    ],
 )
 def test_unet_compact_sees_as_far_as_it_says(parameters):
     declared = receptive_field_radius(UnetCompactParameters(**parameters))
@@ -30,10 +35,19 @@ def test_unet_compact_is_bounded_on_purpose():
     assert tiling_of("unet_compact").halo == 88
 
 
-@pytest.mark.parametrize("parameters", [{"widths": [8, 8], "convolutions": [1, 2]}, {"widths": [16] * 3, "convolutions": [2, 2, 3]}])
-def test_segnet_sees_as_far_as_it_says(parameters):
+@pytest.mark.parametrize(
+    "parameters",
+    [{"widths": [8, 8], "convolutions": [1, 2]}, {"widths": [16] * 3, "convolutions": [2, 2, 3]}],
+)
+def test_segnet_sees_no_farther_than_it_says(parameters):
+    # Only the largest pixel of each pooling window passes a gradient, so one measurement may miss
+    # the outermost pixels.
     declared = SegnetParameters(**parameters).overhang
-    assert measured("segnet", parameters, 2 * declared) == declared
+    assert (
+        declared - tiling_of("segnet", parameters).stride
+        < measured("segnet", parameters, 2 * declared)
+        <= declared
+    )
 
 
 def test_nothing_outside_the_halo_has_a_say():
@@ -53,23 +67,23 @@ def test_fcn_sees_five_pixels():
 
 
 @pytest.mark.parametrize(
-    "encoder", ["resnet18", "resnet34", "resnext50_32x4d", "vgg11_bn", "densenet121", "mobilenet_v2", "tu-resnet18"]
+    ("encoder", "expected"), [("resnet18", 65), ("resnet34", 105), ("densenet121", 141), ("tu-resnet18", 65)]
 )
-def test_plain_encoders_at_depth_3_are_exact_at_their_halo(encoder):
+def test_plain_encoders_at_depth_3_are_exact_at_their_halo(encoder, expected):
     parameters = {"encoder": encoder, "depth": 3}
     assert is_local_encoder(encoder)
-    assert measured("unet", parameters, 192) <= tiling_of("unet", parameters).halo
+    assert measured("unet", parameters, 192) == expected <= tiling_of("unet", parameters).halo
 
 
-@pytest.mark.parametrize("encoder", ["efficientnet-b0", "se_resnet50", "mit_b0"])
+@pytest.mark.parametrize("encoder", ["efficientnet-b0", "mit_b0"])
 def test_encoders_that_see_everything_are_blended(encoder):
-    assert measured("unet", {"encoder": encoder, "depth": 3}, 128) is None
+    assert measured("unet", {"encoder": encoder, "depth": 3}, 64) is None
     assert tiling_of("unet", {"encoder": encoder, "depth": 3}).stitch == "blend"
 
 
 @pytest.mark.parametrize("name", ["fpn", "deeplabv3plus", "upernet"])
 def test_pooled_decoders_see_everything(name):
-    assert measured(name, {}, 128) is None
+    assert measured(name, {}, 64) is None
     assert tiling_of(name).stitch == "blend"
 
 

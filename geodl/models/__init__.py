@@ -8,7 +8,7 @@
 `segnet`            our own SegNet with max-unpooling
 `libraries`         networks of segmentation-models-pytorch and torchgeo
 `bundle`            `save_model`, `load_model`, `Model`
-`weights`           the header of a safetensors file, checked before a tensor is read
+`weights`           the safetensors file, its header checked before a tensor is read
 `probe`             the halo of a network, measured
 ==================  ==============================================================================
 

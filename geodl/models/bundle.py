@@ -9,16 +9,18 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from geodl.errors import ModelError
 from geodl.models.spec import FORMAT_VERSION, ModelSpec, first_problem
-from geodl.models.table import build_network
-from geodl.models.weights import TensorEntry, read_header
+from geodl.models.table import build_network, check_tiling
+from geodl.models.weights import check_fit, deserialise, expected_tensors, read_header, serialise
 
 if TYPE_CHECKING:
     import torch
@@ -69,12 +71,13 @@ class Model:
         ModelError
             The weights changed since the model was loaded, or do not fit the architecture.
         """
-        from safetensors.torch import load
+        import torch
 
         content = self._fitting_weights()
-        network = build_network(self.spec)
-        state = {name: _stored_as(tensor) for name, tensor in load(content).items()}
-        network.load_state_dict(state, strict=True)
+        # The random weights that are about to be replaced must not move the caller's random numbers.
+        with torch.random.fork_rng(devices=[]):
+            network = build_network(self.spec)
+        network.load_state_dict(deserialise(content), strict=True)
         return network.to(device).eval()
 
     def check(self) -> None:
@@ -89,7 +92,7 @@ class Model:
 
     def _fitting_weights(self) -> bytes:
         content = _read_weights(self.folder, self.spec)
-        _compare(read_header(content, f"model {self.folder}"), _expected_tensors(self.spec), self.folder)
+        _check_fit(content, self.spec, self.folder)
         return content
 
 
@@ -114,6 +117,8 @@ def load_model(name_or_folder: str | Path) -> Model:
     """
     folder = _folder_of(name_or_folder)
     spec = read_spec(folder)
+    with _naming(folder):
+        check_tiling(spec)
     read_header(_read_weights(folder, spec), f"model {folder}")
     return Model(spec=spec, folder=folder, hash=_hash(spec))
 
@@ -188,7 +193,8 @@ def save_model(folder: str | Path, spec: ModelSpec, network: "nn.Module", *, hal
     """
     folder = Path(folder).absolute()
     _refuse_foreign(folder)
-    content = _serialised(network, half=half, what=f"model {folder}")
+    content = serialise(network, half=half, what=f"model {folder}")
+    _check_fit(content, spec, folder)
     spec = spec.model_copy(update={"weights_sha256": hashlib.sha256(content).hexdigest()})
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
@@ -196,11 +202,28 @@ def save_model(folder: str | Path, spec: ModelSpec, network: "nn.Module", *, hal
         staged.chmod(0o755)  # mkdtemp makes private folders
         _write(staged / WEIGHTS_FILE, content)
         _write(staged / SPEC_FILE, (spec.model_dump_json(indent=2) + "\n").encode())
-        load_model(staged).check()
+        load_model(staged)
         _put_in_place(staged, folder)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return load_model(folder)
+
+
+def _check_fit(content: bytes, spec: ModelSpec, folder: Path) -> None:
+    with _naming(folder):
+        expected = expected_tensors(spec)
+    check_fit(read_header(content, f"model {folder}"), expected, f"model {folder}")
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Say which model an error about an architecture is about."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(
+            f"model {folder}", f"{SPEC_FILE}: {error.what}: {error.cause}", error.remedy
+        ) from error
 
 
 def _folder_of(name_or_folder: str | Path) -> Path:
@@ -245,67 +268,6 @@ def _read_weights(folder: Path, spec: ModelSpec) -> bytes:
             "fetch or train the model again",
         )
     return content
-
-
-def _expected_tensors(spec: ModelSpec) -> dict[str, TensorEntry]:
-    """Names, dtypes and shapes of the architecture's weights, from a build that allocates none."""
-    import torch
-    from torch.overrides import TorchFunctionMode
-
-    class NumbersOnCpu(TorchFunctionMode):
-        # Drop-path rates are read with linspace(...).item() while the network is built, which a
-        # tensor without memory cannot answer.
-        def __torch_function__(self, function, types, args=(), kwargs=None):
-            kwargs = dict(kwargs or {})
-            if function is torch.linspace:
-                kwargs.setdefault("device", "cpu")
-            return function(*args, **kwargs)
-
-    names = {torch.float32: "F32", torch.int64: "I64"}
-    with torch.device("meta"), NumbersOnCpu():
-        state = build_network(spec).state_dict()
-    return {name: TensorEntry(dtype=names[t.dtype], shape=tuple(t.shape)) for name, t in state.items()}
-
-
-def _compare(found: dict[str, TensorEntry], expected: dict[str, TensorEntry], folder: Path) -> None:
-    problems = [f"{name!r} is missing" for name in expected if name not in found]
-    problems += [f"{name!r} is not part of it" for name in found if name not in expected]
-    for name in expected.keys() & found.keys():
-        if found[name].shape != expected[name].shape:
-            problems.append(f"{name!r} has shape {found[name].shape}, not {expected[name].shape}")
-        elif (found[name].dtype == "I64") != (expected[name].dtype == "I64"):
-            problems.append(f"{name!r} has dtype {found[name].dtype}, not {expected[name].dtype}")
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise ModelError(
-            f"model {folder}",
-            f"the weights do not fit the architecture: tensor {problems[0]}{more}",
-            f"bands, classes, architecture and parameters in {SPEC_FILE} must be those of the training",
-        )
-
-
-def _stored_as(tensor: "torch.Tensor") -> "torch.Tensor":
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _serialised(network: "nn.Module", *, half: bool, what: str) -> bytes:
-    import torch
-    from safetensors.torch import save
-
-    state: dict[str, Any] = {}
-    for name, value in network.state_dict().items():
-        tensor = value.detach().cpu().contiguous().clone()
-        if tensor.is_floating_point():
-            tensor = tensor.to(torch.float16 if half else torch.float32)
-            if not torch.isfinite(tensor).all():
-                reason = "overflows float16" if half and torch.isfinite(value).all() else "is not finite"
-                raise ModelError(
-                    what,
-                    f"tensor {name!r} {reason}",
-                    "save with half=False, or train with a smaller learning rate",
-                )
-        state[name] = tensor
-    return save(state)
 
 
 def _refuse_foreign(folder: Path) -> None:

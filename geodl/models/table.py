@@ -109,6 +109,23 @@ def tiling_of(architecture: str, parameters: Mapping[str, Any] | None = None) ->
     return architecture_named(architecture).read_parameters(parameters or {}).tiling()
 
 
+def check_tiling(spec: ModelSpec) -> None:
+    """Check that a model's tiles fit the lattice of its network.
+
+    Raises
+    ------
+    ModelError
+        The declared stride is no multiple of the network's; or architecture or a parameter is unknown.
+    """
+    stride = tiling_of(spec.architecture, spec.parameters).stride
+    if spec.stride % stride:
+        raise ModelError(
+            f"architecture {spec.architecture!r}",
+            f"stride {spec.stride} is no multiple of {stride}, the stride of this network",
+            "mend tile, halo and stride",
+        )
+
+
 def build_network(spec: ModelSpec) -> "nn.Module":
     """Build the network of a model with random weights, in training mode, on the current device.
 
@@ -137,9 +154,8 @@ def build_network(spec: ModelSpec) -> "nn.Module":
         # The libraries refuse combinations in their own ways (an encoder without the depth, without
         # dilation, for one image size only); the file that asked for it is what the user can mend.
         raise ModelError(
-            f"model {spec.name!r}",
-            f"architecture {row.name!r} cannot be built with {parameters!r} "
-            f"({type(error).__name__}: {error})",
+            f"architecture {row.name!r}",
+            f"it cannot be built with {parameters!r} ({type(error).__name__}: {error})",
             "choose another encoder",
         ) from error
 

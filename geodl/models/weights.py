@@ -1,4 +1,4 @@
-"""The header of a safetensors file, checked in plain Python before a tensor is read.
+"""Weights as a safetensors file, its header checked in plain Python before a tensor is read.
 
 The format (https://github.com/huggingface/safetensors#format) is eight bytes with the length of a
 JSON header, the header with dtype, shape and byte range of each tensor, and the bytes. It holds no
@@ -8,9 +8,15 @@ code. What is left for a hostile file is to lie about sizes; nothing here alloca
 import json
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geodl.errors import ModelError
+from geodl.models.spec import ModelSpec
+from geodl.models.table import build_network
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 MAX_HEADER_BYTES = 4 * 1024**2
 # Weights are float32 or stored as float16; batch norm counts its batches in int64.
@@ -49,6 +55,90 @@ def read_header(content: bytes, what: str) -> dict[str, TensorEntry]:
         return _entries(content)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelError(what, f"damaged weights: {error}", "fetch or train the model again") from None
+
+
+def expected_tensors(spec: ModelSpec) -> dict[str, TensorEntry]:
+    """Names, dtypes and shapes of the architecture's weights, from a build that allocates none."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class NumbersOnCpu(TorchFunctionMode):
+        # Drop-path rates are read with linspace(...).item() while the network is built, which a
+        # tensor without memory cannot answer.
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            kwargs = dict(kwargs or {})
+            if function is torch.linspace:
+                kwargs.setdefault("device", "cpu")
+            return function(*args, **kwargs)
+
+    names = {torch.float32: "F32", torch.int64: "I64"}
+    with torch.device("meta"), NumbersOnCpu():
+        state = build_network(spec).state_dict()
+    return {
+        name: TensorEntry(dtype=names.get(t.dtype, str(t.dtype)), shape=tuple(t.shape))
+        for name, t in state.items()
+    }
+
+
+def check_fit(found: dict[str, TensorEntry], expected: dict[str, TensorEntry], what: str) -> None:
+    """Compare the tensors of a file with those of an architecture.
+
+    Raises
+    ------
+    ModelError
+        One is missing, left over, or of another shape or kind of number; float16 may stand for float32.
+    """
+    problems = [f"{name!r} is missing" for name in expected if name not in found]
+    problems += [f"{name!r} is not part of it" for name in found if name not in expected]
+    for name in expected.keys() & found.keys():
+        if found[name].shape != expected[name].shape:
+            problems.append(f"{name!r} has shape {found[name].shape}, not {expected[name].shape}")
+        elif (found[name].dtype == "I64") != (expected[name].dtype == "I64"):
+            problems.append(f"{name!r} has dtype {found[name].dtype}, not {expected[name].dtype}")
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ModelError(
+            what,
+            f"the weights do not fit the architecture: tensor {problems[0]}{more}",
+            "bands, classes, architecture and parameters in model.json must be those of the training",
+        )
+
+
+def serialise(network: "nn.Module", *, half: bool, what: str) -> bytes:
+    """Return the weights and buffers of a network as the content of a safetensors file.
+
+    Raises
+    ------
+    ModelError
+        A number is not finite, or does not fit float16 where `half` asks for it.
+    """
+    import torch
+    from safetensors.torch import save
+
+    state: dict[str, Any] = {}
+    for name, value in network.state_dict().items():
+        tensor = value.detach().cpu().contiguous().clone()
+        if tensor.is_floating_point():
+            tensor = tensor.to(torch.float16 if half else torch.float32)
+            if not torch.isfinite(tensor).all():
+                reason = "overflows float16" if half and torch.isfinite(value).all() else "is not finite"
+                raise ModelError(
+                    what,
+                    f"tensor {name!r} {reason}",
+                    "save with half=False, or train with a smaller learning rate",
+                )
+        state[name] = tensor
+    return save(state)
+
+
+def deserialise(content: bytes) -> "dict[str, torch.Tensor]":
+    """Return the tensors of a checked safetensors file, float16 as float32."""
+    from safetensors.torch import load
+
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in load(content).items()
+    }
 
 
 def _entries(content: bytes) -> dict[str, TensorEntry]:

@@ -8,6 +8,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
+from shapely.geometry.base import BaseGeometry
 
 from sample_scenes.materials import BUILT_UP, FOREST, HALL_ROOFS, HOUSE_ROOFS, INDEX
 from sample_scenes.noise import Field, stream
@@ -55,20 +56,25 @@ class Canvas:
     ) -> None:
         """Paint pixels; arrays are full rasters. Without `landcover` the class stays what it was."""
         kind = INDEX[material] if isinstance(material, str) else material
-        layers = [(self.material, kind), (self.mixture, mixture)]
-        layers += [(self.brightness, brightness), (self.height, height)]
         if landcover is not None:
             self.landcover[where] = landcover
-        for layer, value in layers:
-            layer[where] = value[where] if isinstance(value, np.ndarray) else value
+        self.material[where] = _at(where, kind)
+        self.mixture[where] = _at(where, mixture)
+        self.brightness[where] = _at(where, brightness)
+        self.height[where] = _at(where, height)
 
 
-def burn(shapes: Sequence[shapely.Geometry], shape: tuple[int, int], pixel: float) -> Mask:
+def _at(where: Mask, value: float | NDArray[np.generic]) -> float | NDArray[np.generic]:
+    """Return the values of a raster at the painted pixels; a single number is good for all of them."""
+    return value[where] if isinstance(value, np.ndarray) else value
+
+
+def burn(shapes: Sequence[BaseGeometry], shape: tuple[int, int], pixel: float) -> Mask:
     """Return the pixels whose centre lies in any of the polygons (metres from the upper left corner)."""
     return number(shapes, shape, pixel) >= 0
 
 
-def number(shapes: Sequence[shapely.Geometry], shape: tuple[int, int], pixel: float) -> NDArray[np.int32]:
+def number(shapes: Sequence[BaseGeometry], shape: tuple[int, int], pixel: float) -> NDArray[np.int32]:
     """Return for every pixel centre the position of the last polygon that holds it, or -1."""
     numbered = [(geometry, n) for n, geometry in enumerate(shapes) if not geometry.is_empty]
     if not numbered:
@@ -97,9 +103,7 @@ def paint_buildings(canvas: Canvas, buildings: Sequence[Building], seed: int, ye
     material = np.where(flat, hall, house).astype(np.uint8)
     mixture = rng.uniform(0, 1, count).astype(np.float32)
     brightness = rng.normal(1, 0.09, count).clip(0.75, 1.25).astype(np.float32)
-    standing = [
-        b.outline if b.stands(year) else shapely.Polygon() for b in buildings
-    ]
+    standing = [b.outline if b.stands(year) else shapely.Polygon() for b in buildings]
     position = number(standing, canvas.landcover.shape, canvas.pixel)
     built = position >= 0
     if not built.any():
@@ -179,7 +183,13 @@ class Trees:
 
 
 def plant(
-    density: Field, pixel: float, rng: np.random.Generator, *, spacing: float, radius: tuple[float, float], conifers: Field
+    density: Field,
+    pixel: float,
+    rng: np.random.Generator,
+    *,
+    spacing: float,
+    radius: tuple[float, float],
+    conifers: Field,
 ) -> Trees:
     """Return trees on a jittered lattice, each kept with the probability `density` at its place.
 
@@ -202,7 +212,10 @@ def plant(
         np.meshgrid(np.arange(0, columns * pixel, spacing), np.arange(0, rows * pixel, spacing)), axis=-1
     ).reshape(-1, 2)
     x, y = (lattice + rng.uniform(0.05, 0.95, lattice.shape) * spacing).T
-    row, column = np.minimum((y / pixel).astype(int), rows - 1), np.minimum((x / pixel).astype(int), columns - 1)
+    row, column = (
+        np.minimum((y / pixel).astype(int), rows - 1),
+        np.minimum((x / pixel).astype(int), columns - 1),
+    )
     count = len(x)
     trees = Trees(
         x=x,
@@ -228,8 +241,14 @@ def paint_trees(canvas: Canvas, trees: Trees, leaves: Field) -> None:
     for x, y, radius, conifer, mixture in zip(
         trees.x, trees.y, trees.radius, trees.conifer, trees.mixture, strict=True
     ):
-        top, bottom = max(0, int((y - radius) / canvas.pixel)), min(rows, int((y + radius) / canvas.pixel) + 2)
-        left, right = max(0, int((x - radius) / canvas.pixel)), min(columns, int((x + radius) / canvas.pixel) + 2)
+        top, bottom = (
+            max(0, int((y - radius) / canvas.pixel)),
+            min(rows, int((y + radius) / canvas.pixel) + 2),
+        )
+        left, right = (
+            max(0, int((x - radius) / canvas.pixel)),
+            min(columns, int((x + radius) / canvas.pixel) + 2),
+        )
         window = slice(top, bottom), slice(left, right)
         down = ((np.arange(top, bottom) + 0.5) * canvas.pixel - y)[:, None]
         along = ((np.arange(left, right) + 0.5) * canvas.pixel - x)[None, :]

@@ -1,16 +1,14 @@
 """Dress a countryside for one year: crops, leaves, roofs, water colour."""
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from sample_scenes.canvas import Canvas, burn, number, paint_buildings, paint_roads
+from sample_scenes.canvas import Canvas, burn, paint_buildings, paint_roads
 from sample_scenes.countryside import Countryside
 from sample_scenes.materials import BARE, BUILT_UP, CROPLAND, FOREST, GRASSLAND, INDEX, WATER
 from sample_scenes.noise import Field, fractal_noise, stream
-from sample_scenes.parcels import Parcels
-from sample_scenes.sensor import ripples
+from sample_scenes.parcels import Parcels, ripples
 from sample_scenes.settlement import Town
 
 CROPS = {
@@ -51,7 +49,12 @@ def dress(country: Countryside, year: int) -> Canvas:
 
 
 def paint_fields(
-    canvas: Canvas, parcels: Parcels, land: NDArray[np.uint8], rng: np.random.Generator, patches: Field, grain: Field
+    canvas: Canvas,
+    parcels: Parcels,
+    land: NDArray[np.uint8],
+    rng: np.random.Generator,
+    patches: Field,
+    grain: Field,
 ) -> None:
     """Paint the crops of a year: one crop and one state per field, tramlines, dry and wet patches."""
     crops = np.array([INDEX[name] for name in CROPS], dtype=np.uint8)
@@ -63,13 +66,19 @@ def paint_fields(
     rows = ripples(wheels[parcels.parcel], parcels.across, 24.0)
     mixture = np.clip(state[parcels.parcel] + 0.09 * patches + 0.03 * grain, 0, 1)
     brightness = light[parcels.parcel] * rows * (1 + 0.035 * grain)
-    canvas.paint(where, crop[parcels.parcel], landcover=CROPLAND, mixture=mixture, brightness=brightness, height=0.5)
+    canvas.paint(
+        where, crop[parcels.parcel], landcover=CROPLAND, mixture=mixture, brightness=brightness, height=0.5
+    )
     margins = where & parcels.border
-    canvas.paint(margins, "meadow", landcover=CROPLAND, mixture=0.4 + 0.1 * patches.clip(-2, 2))
+    canvas.paint(
+        margins, "meadow", landcover=CROPLAND, mixture=np.float32(0.4) + np.float32(0.1) * patches.clip(-2, 2)
+    )
     canvas.paint(where & parcels.track, "cleared", landcover=CROPLAND, mixture=0.6)
 
 
-def _paint_grass(canvas: Canvas, country: Countryside, land: NDArray[np.uint8], patches: Field, grain: Field) -> None:
+def _paint_grass(
+    canvas: Canvas, country: Countryside, land: NDArray[np.uint8], patches: Field, grain: Field
+) -> None:
     """Paint meadows and pastures by field, heath on high ground, scattered shrubs."""
     rng, parcels = stream(country.seed, "grass"), country.parcels
     where = land == GRASSLAND
@@ -84,7 +93,9 @@ def _paint_grass(canvas: Canvas, country: Countryside, land: NDArray[np.uint8], 
     canvas.paint(where & parcels.border & (patches > 0), "deciduous", mixture=0.5, height=2.5)
 
 
-def _paint_forest(canvas: Canvas, country: Countryside, land: NDArray[np.uint8], patches: Field, grain: Field) -> None:
+def _paint_forest(
+    canvas: Canvas, country: Countryside, land: NDArray[np.uint8], patches: Field, grain: Field
+) -> None:
     """Paint woods: stands of conifers and of broadleaved trees, rough canopies, gaps."""
     stands = fractal_noise(land.shape, country.pixel, stream(country.seed, "stands"), largest=600, beta=2.6)
     conifer = stands + 0.5 * (country.terrain / country.terrain.std() - 2) + 0.2 * grain > 0.1

@@ -8,6 +8,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import shapes as polygonize
 from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d, zoom
+from shapely.geometry.base import BaseGeometry
 from skimage.graph import route_through_array
 
 from sample_scenes import terrain
@@ -15,7 +16,7 @@ from sample_scenes.canvas import Mask, burn
 from sample_scenes.materials import BARE, CROPLAND, FOREST, GRASSLAND, INDEX, WATER
 from sample_scenes.noise import Field, blob, fractal_noise, stream
 from sample_scenes.parcels import Parcels, divide, mean_by_parcel
-from sample_scenes.settlement import SECOND_YEAR, Road, Town, build_town, grow_later, outline_around
+from sample_scenes.settlement import SECOND_YEAR, Building, Road, Town, build_town, grow_later, outline_around
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,14 @@ class Countryside:
     roads: list[Road]
     events: list[Event]
 
+    def all_buildings(self) -> list[Building]:
+        """Return the buildings of all towns and years."""
+        return [building for town in self.towns for building in town.buildings]
+
+    def all_roads(self) -> list[Road]:
+        """Return country roads and streets of all years."""
+        return [*self.roads, *(road for town in self.towns for road in town.roads)]
+
 
 def lay_out(shape: tuple[int, int], pixel: float, seed: int, style: str) -> Countryside:
     """Lay out a landscape.
@@ -70,9 +79,7 @@ def lay_out(shape: tuple[int, int], pixel: float, seed: int, style: str) -> Coun
     roads = _country_roads(cells, wet_cells, sites, stream(seed, "routes"))
     wet_shape = _outline_of(wet_cells > 0.12).buffer(12)
     towns = _towns(sites, roads, wet_shape, stream(seed, "towns"))
-    parcels = divide(
-        shape, pixel, stream(seed, "parcels"), farm_size=820, width=(55, 150), length=(160, 420)
-    )
+    parcels = divide(shape, pixel, stream(seed, "parcels"), farm_size=820, width=(55, 150), length=(160, 420))
     land, hint = _land(ground, pixel, water, rivers, parcels, seed)
     return Countryside(
         seed=seed,
@@ -89,7 +96,7 @@ def lay_out(shape: tuple[int, int], pixel: float, seed: int, style: str) -> Coun
 
 def _waters(
     ground: Field, pixel: float, rng: np.random.Generator, style: str
-) -> tuple[Mask, list[tuple[shapely.Geometry, float]]]:
+) -> tuple[Mask, list[tuple[BaseGeometry, float]]]:
     """Return the water mask and the rivers as (polygon, width)."""
     cells = terrain.coarse(ground, pixel)
     rain = np.ones(cells.shape, dtype=np.float32)
@@ -120,7 +127,9 @@ def _sites(cells: Field, wet: Field, rng: np.random.Generator) -> list[tuple[flo
     extent = min(rows, columns) * terrain.CELL
     row, column = np.indices(cells.shape)
     border = np.minimum.reduce([row, column, rows - 1 - row, columns - 1 - column]) * terrain.CELL
-    liking = -gaussian_filter(slope, 4) * 14 - np.abs(dry - 350) / 900 + 0.35 * rng.standard_normal(cells.shape)
+    liking = (
+        -gaussian_filter(slope, 4) * 14 - np.abs(dry - 350) / 900 + 0.35 * rng.standard_normal(cells.shape)
+    )
     sizes = np.array([0.115, 0.075, 0.048, 0.042, 0.034, 0.028]) * extent * rng.uniform(0.9, 1.15, 6)
     sites: list[tuple[float, float, float]] = []
     for radius in sizes:
@@ -141,7 +150,6 @@ def _country_roads(
     """Return main roads: each town to the nearest one before it, the first two to the scene's edges."""
     slope = np.hypot(*np.gradient(cells, terrain.CELL))
     cost = 1 + (22 * slope) ** 2 + 14 * (wet > 0.1) + 0.6 * rng.random(cells.shape)
-    rows, columns = cells.shape
     places = [(int(y / terrain.CELL), int(x / terrain.CELL)) for x, y, _ in sites]
     ends = [(places[min(n, len(places) - 1)], gate) for n, gate in enumerate(_gates(cells, wet)[:3])]
     for position, place in enumerate(places[1:], start=1):
@@ -183,7 +191,10 @@ def _smooth_road(path: NDArray[np.int64], shape: tuple[int, int], *, width: floa
 
 
 def _towns(
-    sites: list[tuple[float, float, float]], roads: list[Road], wet: shapely.Geometry, rng: np.random.Generator
+    sites: list[tuple[float, float, float]],
+    roads: list[Road],
+    wet: BaseGeometry,
+    rng: np.random.Generator,
 ) -> list[Town]:
     """Return the towns; the largest gains a few blocks at its edge in the second year."""
     corridor = shapely.union_all([road.line.buffer(road.width / 2 + 2) for road in roads])
@@ -206,14 +217,19 @@ def _towns(
     return towns
 
 
-def _outline_of(mask: Mask) -> shapely.Geometry:
+def _outline_of(mask: Mask) -> BaseGeometry:
     """Return a mask of cells as polygons in metres."""
     pieces = polygonize(mask.astype(np.uint8), mask=mask, transform=Affine.scale(terrain.CELL))
     return shapely.union_all([shapely.geometry.shape(piece) for piece, _ in pieces])
 
 
 def _land(
-    ground: Field, pixel: float, water: Mask, rivers: list[tuple[shapely.Geometry, float]], parcels: Parcels, seed: int
+    ground: Field,
+    pixel: float,
+    water: Mask,
+    rivers: list[tuple[BaseGeometry, float]],
+    parcels: Parcels,
+    seed: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return land cover without towns, and material hints."""
     shape, rng = ground.shape, stream(seed, "land")
@@ -222,10 +238,14 @@ def _land(
     patches = fractal_noise(shape, pixel, rng, largest=900, beta=3.2)
     fine = fractal_noise(shape, pixel, rng, largest=170, beta=2.9)
     land = np.full(shape, GRASSLAND, dtype=np.uint8)
-    tilled = mean_by_parcel(-0.9 * steep + 0.35 * patches, parcels) + 0.35 * rng.standard_normal(parcels.count)
+    tilled = mean_by_parcel(-0.9 * steep + 0.35 * patches, parcels) + 0.35 * rng.standard_normal(
+        parcels.count
+    )
     land[(tilled > np.quantile(tilled, 0.52))[parcels.parcel]] = CROPLAND
     wooded = mean_by_parcel(0.75 * steep - 0.75 * patches, parcels) + 0.3 * rng.standard_normal(parcels.count)
-    trees = 0.55 * wooded[parcels.parcel].astype(np.float32) + 0.45 * (0.6 * steep - 1.1 * patches) + 0.25 * fine
+    trees = (
+        0.55 * wooded[parcels.parcel].astype(np.float32) + 0.45 * (0.6 * steep - 1.1 * patches) + 0.25 * fine
+    )
     forest = trees > np.quantile(trees, 0.70)
     # Rows of trees between farms, wherever the noise lets them stand.
     forest |= parcels.track & (fine > 0.2)
@@ -239,7 +259,13 @@ def _land(
 
 
 def _bare_places(
-    ground: Field, pixel: float, water: Mask, rivers: list[tuple[shapely.Geometry, float]], noise: tuple[Field, Field], slope: Field, rng: np.random.Generator
+    ground: Field,
+    pixel: float,
+    water: Mask,
+    rivers: list[tuple[BaseGeometry, float]],
+    noise: tuple[Field, Field],
+    slope: Field,
+    rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
     """Return the material of bare ground: ridges of rock, gravel bars, beaches, quarries; 0 elsewhere."""
     shape = ground.shape
@@ -253,13 +279,15 @@ def _bare_places(
         shore = distance_transform_edt(ground > 0) * pixel
         hint[(shore > 0) & (shore < 45 + 32 * fine) & (slope < 0.12)] = INDEX["sand"]
     rows, columns = shape
+    free = ~water
     for _ in range(3):
-        # A quarry wants a slope: the best of some places drawn at random.
-        places = rng.uniform(0.12, 0.88, (40, 2)) * (rows, columns)
-        row, column = max(places.astype(int), key=lambda p: slope[p[0], p[1]] - 9 * water[p[0], p[1]])
-        radius = rng.uniform(0.02, 0.036) * min(rows, columns) * pixel
-        pit = blob(shape, pixel, (column * pixel, row * pixel), radius, 0.4 * fine + patches)
+        # A quarry wants a slope, away from water and other quarries: the best of some places drawn at random.
+        places = (rng.uniform(0.12, 0.88, (40, 2)) * (rows, columns)).astype(int)
+        row, column = max(places, key=lambda place: slope[place[0], place[1]] + 9 * free[place[0], place[1]])
+        centre, radius = (column * pixel, row * pixel), rng.uniform(0.02, 0.036) * min(rows, columns) * pixel
+        pit = blob(shape, pixel, centre, radius, 0.15 * fine + 0.6 * patches)
         hint[pit] = INDEX["quarry" if rng.random() < 0.6 else "cleared"]
+        free &= ~blob(shape, pixel, centre, 4 * radius, np.zeros_like(fine))
     return hint
 
 
@@ -268,15 +296,14 @@ def _events(land: NDArray[np.uint8], hint: NDArray[np.uint8], pixel: float, seed
     rng, (rows, columns) = stream(seed, "events"), land.shape
     edge = fractal_noise(land.shape, pixel, rng, largest=150, beta=3.2)
     size = min(rows, columns) * pixel
-    events = []
-    for _ in range(5):
-        places = rng.uniform(0.1, 0.9, (60, 2)) * (rows, columns)
-        inside = zoom(distance_transform_edt(land[::6, ::6] == FOREST), 6, order=0)
-        row, column = max(
-            places.astype(int), key=lambda p: inside[min(p[0], inside.shape[0] - 1), min(p[1], inside.shape[1] - 1)]
-        )
-        where = blob(land.shape, pixel, (column * pixel, row * pixel), rng.uniform(0.012, 0.026) * size, edge)
-        events.append(Event(year=SECOND_YEAR, where=where & (land == FOREST), landcover=BARE, material="cleared"))
+    events, woods = [], land == FOREST
+    depth = zoom(distance_transform_edt(woods[::6, ::6]), 6, order=1)[:rows, :columns]
+    for _ in range(6):
+        # Deep in the woods, but not always at the deepest place.
+        places = (rng.uniform(0.1, 0.9, (8, 2)) * np.array(depth.shape)).astype(int)
+        row, column = max(places, key=lambda place: depth[place[0], place[1]])
+        where = blob(land.shape, pixel, (column * pixel, row * pixel), rng.uniform(0.014, 0.03) * size, edge)
+        events.append(Event(year=SECOND_YEAR, where=where & woods, landcover=BARE, material="cleared"))
     fields = np.argwhere(land[::8, ::8] == CROPLAND) * 8
     if len(fields):
         row, column = fields[rng.integers(len(fields))]
@@ -285,6 +312,6 @@ def _events(land: NDArray[np.uint8], hint: NDArray[np.uint8], pixel: float, seed
         events.append(Event(year=SECOND_YEAR, where=dug, landcover=WATER, material="water"))
     quarry = hint == INDEX["quarry"]
     if quarry.any():
-        near = (distance_transform_edt(~quarry) * pixel < 30 + 12 * edge) & ~quarry & (land != WATER)
+        near = (distance_transform_edt(~quarry) * pixel < 18 + 45 * edge) & ~quarry & (land != WATER)
         events.append(Event(year=SECOND_YEAR, where=near, landcover=BARE, material="quarry"))
     return events

@@ -1,9 +1,10 @@
 """What the ground is made of, and how it reflects.
 
 Each material is a line between two spectra; a pixel's `mixture` (0 to 1) says where on the line it
-lies (a meadow between lush and dry, a field between closed crop and bare soil, water between clear and turbid).
-Values are typical surface reflectances as found in the USGS and ECOSTRESS spectral libraries, rounded; they
-overlap between classes on purpose (ripe wheat and dry grass, ploughed soil and bare ground, roofs and gravel).
+lies (a meadow between lush and dry, a field between closed crop and bare soil, water between clear and
+turbid). Values were set by hand to the order of magnitude that such surfaces show in Sentinel-2 images;
+they overlap between classes on purpose (ripe wheat and dry grass, ploughed soil and bare ground, roofs
+and gravel).
 """
 
 from dataclasses import dataclass
@@ -47,9 +48,7 @@ MATERIALS = {
     "water": Material(
         first=(0.032, 0.032, 0.020, 0.012, 0.006, 0.004), second=(0.065, 0.088, 0.068, 0.032, 0.012, 0.008)
     ),
-    "pool": Material(
-        first=(0.28, 0.30, 0.15, 0.05, 0.01, 0.01), second=(0.20, 0.24, 0.12, 0.04, 0.01, 0.01)
-    ),
+    "pool": Material(first=(0.28, 0.30, 0.15, 0.05, 0.01, 0.01), second=(0.20, 0.24, 0.12, 0.04, 0.01, 0.01)),
     "conifer": Material(
         first=(0.019, 0.034, 0.021, 0.22, 0.09, 0.04), second=(0.026, 0.046, 0.032, 0.29, 0.13, 0.06)
     ),

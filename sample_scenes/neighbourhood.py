@@ -6,6 +6,7 @@ import numpy as np
 import shapely
 from scipy.ndimage import gaussian_filter
 from shapely import affinity
+from shapely.geometry.base import BaseGeometry
 
 from sample_scenes.canvas import Mask, Trees, burn, number, plant
 from sample_scenes.noise import Field, blob, fractal_noise, smooth_line, stream
@@ -30,7 +31,7 @@ class Neighbourhood:
     pixel: float
     terrain: Field
     """Heights in metres."""
-    river: shapely.Geometry
+    river: BaseGeometry
     pond: Mask
     gravel: Mask
     """Bare ground beside the water and around the pond."""
@@ -41,7 +42,7 @@ class Neighbourhood:
     town: Town
     roads: list[Road]
     """The main road and the country road, beside the streets of the town."""
-    drives: list[tuple[shapely.Geometry, int]]
+    drives: list[tuple[BaseGeometry, int]]
     """Paved drives as (polygon, first year)."""
     pools: list[tuple[shapely.Polygon, int]]
     """Swimming pools as (polygon, first year)."""
@@ -54,13 +55,13 @@ def lay_out(shape: tuple[int, int], pixel: float, seed: int) -> Neighbourhood:
     terrain = 4.0 * fractal_noise(shape, pixel, rng, largest=400, beta=4.2)
     width, height = shape[1] * pixel, shape[0] * pixel
     river, banks = _river(width, height, stream(seed, "water"))
-    roads = _through_roads(width, height, river, stream(seed, "routes"))
+    roads = _through_roads(width, height, stream(seed, "routes"))
     town = _town(width, height, river, roads, stream(seed, "town"))
     edge = fractal_noise(shape, pixel, stream(seed, "edges"), largest=60, beta=3.0)
     settled = burn([town.outline.buffer(4)], shape, pixel)
     woods, felled = _woods(shape, pixel, settled, edge, stream(seed, "woods"))
     pond = _pond(shape, pixel, town, edge)
-    gravel = burn([banks], shape, pixel) & (edge > 0.35)
+    gravel = burn([banks], shape, pixel) & (edge > 0.1)
     parcels = divide(shape, pixel, stream(seed, "parcels"), farm_size=230, width=(28, 60), length=(90, 190))
     drives = _drives(town, roads, stream(seed, "drives"))
     country = Neighbourhood(
@@ -82,7 +83,7 @@ def lay_out(shape: tuple[int, int], pixel: float, seed: int) -> Neighbourhood:
     return replace(country, trees=_trees(country, settled, edge))
 
 
-def _river(width: float, height: float, rng: np.random.Generator) -> tuple[shapely.Geometry, shapely.Geometry]:
+def _river(width: float, height: float, rng: np.random.Generator) -> tuple[BaseGeometry, BaseGeometry]:
     """Return the river and the river with its banks, winding along one side of the scene."""
     along = np.linspace(-40, height + 40, 60)
     side = 0.13 if rng.random() < 0.5 else 0.87
@@ -91,7 +92,7 @@ def _river(width: float, height: float, rng: np.random.Generator) -> tuple[shape
     return line.buffer(rng.uniform(8, 11)), line.buffer(15)
 
 
-def _through_roads(width: float, height: float, river: shapely.Geometry, rng: np.random.Generator) -> list[Road]:
+def _through_roads(width: float, height: float, rng: np.random.Generator) -> list[Road]:
     """Return the main road across the scene (it bridges the river) and a country road branching off it."""
     along = np.linspace(-20, width + 20, 50)
     across = height * rng.uniform(0.42, 0.58) + 14 * smooth_line(50, rng, smoothness=24)
@@ -100,19 +101,24 @@ def _through_roads(width: float, height: float, river: shapely.Geometry, rng: np
     down = np.linspace(0, 1, 30)
     end = (start.x + rng.uniform(-60, 60), height + 20 if rng.random() < 0.5 else -20.0)
     sway = 6 * smooth_line(30, rng, smoothness=14) * np.sin(np.pi * down)
-    branch = np.stack([start.x + (end[0] - start.x) * down + sway, start.y + (end[1] - start.y) * down], axis=1)
+    branch = np.stack(
+        [start.x + (end[0] - start.x) * down + sway, start.y + (end[1] - start.y) * down], axis=1
+    )
     return [
         Road(line=main, width=8.5, kind="main"),
         Road(line=shapely.LineString(branch), width=7.0, kind="main"),
     ]
 
 
-def _town(width: float, height: float, river: shapely.Geometry, roads: list[Road], rng: np.random.Generator) -> Town:
-    """Return the town: most of the scene away from the river; it grows and renews itself in the second year."""
+def _town(
+    width: float, height: float, river: BaseGeometry, roads: list[Road], rng: np.random.Generator
+) -> Town:
+    """Return the town: most of the scene away from the river; it grows and renews itself later."""
     middle = (width * (0.56 if river.centroid.x < width / 2 else 0.44), height * rng.uniform(0.45, 0.55))
-    outline = outline_around(middle, 0.43 * min(width, height), rng, roughness=0.3)
-    outline = outline.intersection(shapely.box(-20, -20, width + 20, height + 20)).difference(river.buffer(16))
-    outline = max(shapely.get_parts(outline), key=lambda part: part.area)
+    # A small scene shows a part of a town rather than a small town.
+    outline = outline_around(middle, max(0.43 * min(width, height), 150), rng, roughness=0.3)
+    dry = outline.intersection(shapely.box(-20, -20, width + 20, height + 20)).difference(river.buffer(16))
+    outline = max(shapely.get_parts(dry), key=lambda part: part.area)
     corridor = shapely.union_all([road.line.buffer(road.width / 2 + 1.6) for road in roads])
     town = build_town(
         outline,
@@ -169,7 +175,10 @@ def _woods(
         woods |= blob(shape, pixel, corners[corner], rng.uniform(0.26, 0.36) * width, edge)
     woods &= ~settled
     first = corners[chosen[0]]
-    inwards = (first[0] + np.sign(width / 2 - first[0]) * 0.12 * width, first[1] + np.sign(height / 2 - first[1]) * 0.14 * height)
+    inwards = (
+        first[0] + np.sign(width / 2 - first[0]) * 0.12 * width,
+        first[1] + np.sign(height / 2 - first[1]) * 0.14 * height,
+    )
     return woods, woods & blob(shape, pixel, inwards, 0.09 * width, edge)
 
 
@@ -184,10 +193,10 @@ def _pond(shape: tuple[int, int], pixel: float, town: Town, edge: Field) -> Mask
     return blob(shape, pixel, (centre.x, centre.y), radius, 0.5 * gaussian_filter(edge, 3 / pixel))
 
 
-def _drives(town: Town, roads: list[Road], rng: np.random.Generator) -> list[tuple[shapely.Geometry, int]]:
+def _drives(town: Town, roads: list[Road], rng: np.random.Generator) -> list[tuple[BaseGeometry, int]]:
     """Return a paved drive from most houses to the nearest street."""
     streets = shapely.union_all([road.line for road in (*town.roads, *roads)])
-    drives = []
+    drives: list[tuple[BaseGeometry, int]] = []
     for building in town.buildings:
         if building.kind != "house" or rng.random() < 0.2:
             continue
@@ -218,7 +227,7 @@ def _trees(country: Neighbourhood, settled: Mask, edge: Field) -> Trees:
     """Return all trees: dense in the woods, in gardens and parks, along field borders and the river."""
     shape, pixel, rng = country.terrain.shape, country.pixel, stream(country.seed, "trees")
     density = np.full(shape, 0.004, dtype=np.float32)
-    density[country.parcels.track & (edge > -0.2)] = 0.9
+    density[country.parcels.border & (edge > 0.2)] = 0.6
     block = number([block.outline for block in country.town.blocks], shape, pixel)
     chances = {"homes": 0.17, "centre": 0.07, "apartments": 0.16, "halls": 0.04, "park": 0.34, "site": 0.0}
     density[settled] = 0.05
@@ -226,7 +235,9 @@ def _trees(country: Neighbourhood, settled: Mask, edge: Field) -> Trees:
     table[[b.since > 0 for b in country.town.blocks]] = 0  # no trees yet in new gardens
     density[block >= 0] = table[block[block >= 0]]
     density[burn([country.river.buffer(9)], shape, pixel) & (edge > -0.3)] = 0.4
-    free = [r.line.buffer(r.width / 2 + 1.5) for r in (*country.roads, *country.town.roads)]
+    free: list[BaseGeometry] = [
+        r.line.buffer(r.width / 2 + 1.5) for r in (*country.roads, *country.town.roads)
+    ]
     free += [b.outline.buffer(1.5) for b in country.town.buildings]
     free += [country.river, *(pool.buffer(2) for pool, _ in country.pools)]
     barred = burn(free, shape, pixel) | country.pond

@@ -2,7 +2,7 @@
 
 import numpy as np
 import shapely
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.spatial import cKDTree
 from shapely import affinity, ops
 
@@ -25,7 +25,9 @@ def dress(country: Neighbourhood, year: int) -> Canvas:
     _paint_settled_land(canvas, country, year, patches, grain)
     _paint_waters(canvas, country, year, patches, grain)
     drives = [shape for shape, since in country.drives if since <= year]
-    canvas.paint(burn(drives, shape, pixel), "concrete", landcover=BUILT_UP, mixture=np.clip(0.3 + 0.2 * grain, 0, 1))
+    canvas.paint(
+        burn(drives, shape, pixel), "concrete", landcover=BUILT_UP, mixture=np.clip(0.3 + 0.2 * grain, 0, 1)
+    )
     roads = [road for road in (*country.roads, *town.roads) if road.since <= year]
     paint_roads(canvas, roads, seed, sidewalks=True)
     _paint_markings(canvas, country)
@@ -50,9 +52,16 @@ def _paint_open_land(canvas: Canvas, country: Neighbourhood, year: int, patches:
     paint_fields(canvas, parcels, land, stream(country.seed, f"crops {year}"), patches, grain)
     dryness = rng.beta(1.4, 1.8, parcels.count).astype(np.float32)[parcels.parcel]
     mixture = np.clip(dryness + 0.12 * patches + 0.07 * grain, 0, 1)
-    canvas.paint(land == GRASSLAND, "meadow", landcover=GRASSLAND, mixture=mixture, brightness=(1 + 0.08 * grain))
+    canvas.paint(
+        land == GRASSLAND, "meadow", landcover=GRASSLAND, mixture=mixture, brightness=(1 + 0.08 * grain)
+    )
+    tracks = binary_dilation(parcels.track, iterations=round(1.5 / canvas.pixel))
+    dirt = np.clip(0.6 + 0.15 * patches + 0.1 * grain, 0, 1)
+    canvas.paint(tracks, "cleared", landcover=BARE, mixture=dirt, brightness=1 + 0.06 * grain)
     floor = np.clip(0.5 + 0.2 * patches, 0, 1)
-    canvas.paint(country.woods, "deciduous", landcover=FOREST, mixture=floor, brightness=0.6 + 0.1 * grain, height=0.5)
+    canvas.paint(
+        country.woods, "deciduous", landcover=FOREST, mixture=floor, brightness=0.6 + 0.1 * grain, height=0.5
+    )
     if year >= SECOND_YEAR:
         bare = np.clip(0.4 + 0.2 * patches + 0.15 * grain, 0, 1)
         canvas.paint(country.felled, "cleared", landcover=BARE, mixture=bare, brightness=1 + 0.1 * grain)
@@ -110,9 +119,17 @@ def _paint_waters(canvas: Canvas, country: Neighbourhood, year: int, patches: Fi
     stones = np.clip(0.5 + 0.2 * patches + 0.2 * grain, 0, 1)
     canvas.paint(country.gravel, "gravel", landcover=BARE, mixture=stones, brightness=1 + 0.05 * grain)
     wet = burn([country.river], shape, pixel) | country.pond
-    canvas.paint(wet, "water", landcover=WATER, mixture=np.clip(0.45 + 0.1 * patches, 0, 1), brightness=1 + 0.03 * grain)
+    canvas.paint(
+        wet,
+        "water",
+        landcover=WATER,
+        mixture=np.clip(0.45 + 0.1 * patches, 0, 1),
+        brightness=1 + 0.03 * grain,
+    )
     pools = [pool for pool, since in country.pools if since <= year]
-    canvas.paint(burn([pool.buffer(0.9) for pool in pools], shape, pixel), "concrete", landcover=BUILT_UP, mixture=0.8)
+    canvas.paint(
+        burn([pool.buffer(0.9) for pool in pools], shape, pixel), "concrete", landcover=BUILT_UP, mixture=0.8
+    )
     canvas.paint(burn(pools, shape, pixel), "pool", landcover=WATER, mixture=0.4)
 
 
@@ -126,7 +143,7 @@ def _paint_markings(canvas: Canvas, country: Neighbourhood) -> None:
 
 
 def _paint_cars(canvas: Canvas, country: Neighbourhood, town: Town, year: int) -> None:
-    """Paint cars along the kerbs, on the main road and on the yards of halls; they differ from year to year."""
+    """Paint cars along the kerbs, on main roads and on the yards of halls; each year brings others."""
     rng = stream(country.seed, f"cars {year}")
     cars = []
     for road in (*town.roads, *country.roads):
@@ -143,14 +160,18 @@ def _paint_cars(canvas: Canvas, country: Neighbourhood, town: Town, year: int) -
     for block in town.blocks:
         if block.kind in ("halls", "apartments"):
             cars += _parked(block.outline, town, rng)
-    outlines = [affinity.rotate(shapely.box(x - 2.2, y - 0.9, x + 2.2, y + 0.9), angle) for x, y, angle in cars]
+    outlines = [
+        affinity.rotate(shapely.box(x - 2.2, y - 0.9, x + 2.2, y + 0.9), angle) for x, y, angle in cars
+    ]
     position = number(outlines, canvas.landcover.shape, canvas.pixel)
     paint = rng.beta(0.5, 0.7, len(cars) + 1).astype(np.float32)
     on_paving = (position >= 0) & (canvas.landcover == BUILT_UP)
     canvas.paint(on_paving, "car", mixture=paint[position], height=1.4)
 
 
-def _parked(ground: shapely.Polygon, town: Town, rng: np.random.Generator) -> list[tuple[float, float, float]]:
+def _parked(
+    ground: shapely.Polygon, town: Town, rng: np.random.Generator
+) -> list[tuple[float, float, float]]:
     """Return parked cars (x, y, angle) in rows on the free land of a block."""
     built = shapely.union_all([b.outline.buffer(3.5) for b in town.buildings if ground.intersects(b.outline)])
     free = ground.buffer(-4).difference(built)

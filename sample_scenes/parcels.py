@@ -67,8 +67,8 @@ def divide(
     strip = np.floor(strip + np.float32(0.25) * np.sin(strip * np.float32(2.1))).astype(np.int64)
     shift = _hash(farm, strip, np.zeros_like(strip)) % 1000 / 1000
     row = np.floor(along / lengths[farm] * (0.8 + 0.5 * shift) + shift * 7).astype(np.int64)
-    _, parcel = np.unique(_hash(farm, strip, row), return_inverse=True)
-    parcel = parcel.reshape(shape).astype(np.int32)
+    _, inverse = np.unique(_hash(farm, strip, row), return_inverse=True)
+    parcel = inverse.reshape(shape).astype(np.int32)
     return Parcels(
         parcel=parcel,
         farm=farm.astype(np.int32),
@@ -108,3 +108,10 @@ def _edges(number: NDArray[np.integer]) -> NDArray[np.bool_]:
     edge[:-1] |= number[:-1] != number[1:]
     edge[:, :-1] |= number[:, :-1] != number[:, 1:]
     return edge
+
+
+def ripples(field: Field, across: Field, spacing: float) -> Field:
+    """Return tramlines: a thin dark line every `spacing` metres along `across`, as factors below 1."""
+    phase = (across / np.float32(spacing)) % 1
+    line = np.exp(-(((phase - 0.5) * np.float32(spacing) / np.float32(1.4)) ** 2))
+    return np.asarray(1 - field * line, dtype=np.float32)

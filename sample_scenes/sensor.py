@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from shapely import affinity
 
-from sample_scenes.noise import Field, fractal_noise, pixel_centres
+from sample_scenes.noise import fractal_noise, pixel_centres
 
 HAZE = {"blue": 0.060, "green": 0.036, "red": 0.022, "nir": 0.009, "swir1": 0.003, "swir2": 0.001}
-"""Light scattered by a thick haze, in reflectance: falls with wavelength as Rayleigh and aerosol scattering do."""
+"""Light scattered by a thick haze, in reflectance: it falls with wavelength, as scattering does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +67,8 @@ def noisy(
     return np.asarray(image + strength * rng.standard_normal(image.shape, dtype=np.float32))
 
 
-def swath(shape: tuple[int, int], degrees: float, keep: float = 0.94) -> NDArray[np.bool_]:
-    """Return the pixels seen by a sensor that flew at an angle to the grid: a rotated rectangle.
+def swath(shape: tuple[int, int], degrees: float, keep: float = 0.91) -> shapely.Polygon:
+    """Return what a sensor sees that flew at an angle to the grid: a rotated rectangle, in pixels.
 
     Parameters
     ----------
@@ -77,17 +79,8 @@ def swath(shape: tuple[int, int], degrees: float, keep: float = 0.94) -> NDArray
         Size of the swath relative to the rectangle that would cover every pixel.
     """
     rows, columns = shape
-    x, y = pixel_centres(shape, 1.0)
-    x, y = x - columns / 2, y - rows / 2
-    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    wide = columns / 2 * abs(cosine) + rows / 2 * abs(sine)
-    tall = rows / 2 * abs(cosine) + columns / 2 * abs(sine)
-    inside = (np.abs(x * cosine + y * sine) < keep * wide) & (np.abs(y * cosine - x * sine) < keep * tall)
-    return np.asarray(inside)
-
-
-def ripples(field: Field, across: Field, spacing: float) -> Field:
-    """Return tramlines: a thin dark line every `spacing` metres along `across`, as factors below 1."""
-    phase = (across / np.float32(spacing)) % 1
-    line = np.exp(-(((phase - 0.5) * np.float32(spacing) / np.float32(1.4)) ** 2))
-    return np.asarray(1 - field * line, dtype=np.float32)
+    cosine, sine = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))
+    wide = keep * (columns * cosine + rows * sine) / 2
+    tall = keep * (rows * cosine + columns * sine) / 2
+    seen = affinity.rotate(shapely.box(-wide, -tall, wide, tall), degrees, origin=(0, 0))
+    return affinity.translate(seen, columns / 2, rows / 2).intersection(shapely.box(0, 0, columns, rows))

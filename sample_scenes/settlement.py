@@ -3,11 +3,13 @@
 Coordinates are metres from the upper left corner of the landscape, x rightwards and y downwards.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import shapely
 from shapely import affinity
+from shapely.geometry.base import BaseGeometry
 
 from sample_scenes.noise import smooth_line
 
@@ -69,7 +71,7 @@ class Block:
 class Town:
     """A settlement; `outline` is the settled land."""
 
-    outline: shapely.Polygon
+    outline: BaseGeometry
     roads: list[Road] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     buildings: list[Building] = field(default_factory=list)
@@ -107,7 +109,7 @@ def build_town(
     angle: float,
     spacing: tuple[Span, Span],
     kinds: dict[str, float],
-    taken: shapely.Geometry | None = None,
+    taken: BaseGeometry | None = None,
 ) -> Town:
     """Lay out streets, blocks and buildings inside an outline.
 
@@ -121,7 +123,7 @@ def build_town(
         Distances between streets in metres, along and across the main direction.
     kinds : dict
         Share of each kind of block outside the centre.
-    taken : shapely.Geometry, optional
+    taken : BaseGeometry, optional
         Land that stays free (water, main roads).
     """
     land = outline if taken is None else outline.difference(taken)
@@ -183,32 +185,38 @@ def street_grid(
             line = affinity.rotate(shapely.LineString(local), angle, origin=(0, 0))
             lines.append(affinity.translate(line, centre.x, centre.y).intersection(outline))
             offset += rng.uniform(least, most)
-    pieces = [part for part in shapely.get_parts(shapely.node(shapely.MultiLineString(_lines(lines))))]
+    pieces = shapely.get_parts(shapely.node(shapely.MultiLineString(_lines(lines))))
     kept = [piece for piece in pieces if piece.length > 12 and rng.random() > 0.12]
     merged = shapely.line_merge(shapely.MultiLineString(kept))
     return [
-        Road(line=line.simplify(0.3), width=float(rng.choice([5.5, 6.5])), kind="street")
+        Road(line=shapely.simplify(line, 0.3), width=float(rng.choice([5.5, 6.5])), kind="street")
         for line in _lines([merged])
     ]
 
 
-def fill_block(
-    ground: shapely.Polygon, kind: str, angle: float, rng: np.random.Generator
-) -> list[Building]:
+def fill_block(ground: shapely.Polygon, kind: str, angle: float, rng: np.random.Generator) -> list[Building]:
     """Return the buildings of one block."""
     if kind == "park":
         return []
     if kind == "halls":
         return _pack(ground, angle, rng, kind="hall", size=((26, 58), (17, 28)), gap=12, eaves=(6, 10))
     if kind == "apartments":
-        return _pack(ground, angle, rng, kind="apartment", size=((26, 48), (10.5, 12.5)), gap=17, eaves=(9, 16))
+        return _pack(
+            ground, angle, rng, kind="apartment", size=((26, 48), (10.5, 12.5)), gap=17, eaves=(9, 16)
+        )
     if kind == "centre":
         return _along_edge(ground, rng, step=(13, 17), size=((10, 14), (10, 13)), setback=1.0, eaves=(7, 11))
     return _along_edge(ground, rng, step=(15, 21), size=((9, 13.5), (7.5, 10)), setback=4.5, eaves=(4, 6.5))
 
 
 def _along_edge(
-    ground: shapely.Polygon, rng: np.random.Generator, *, step: Span, size: tuple[Span, Span], setback: float, eaves: Span
+    ground: shapely.Polygon,
+    rng: np.random.Generator,
+    *,
+    step: Span,
+    size: tuple[Span, Span],
+    setback: float,
+    eaves: Span,
 ) -> list[Building]:
     """Return houses that face the streets around a block, with sheds behind some of them."""
     placed: list[Building] = []
@@ -238,17 +246,15 @@ def _house(
 ) -> shapely.Polygon:
     """Return a rectangular or, one time in five, an L-shaped footprint."""
     length, depth = rng.uniform(*size[0]), rng.uniform(*size[1])
-    outline = shapely.box(-length / 2, -depth / 2, length / 2, depth / 2)
+    outline: BaseGeometry = shapely.box(-length / 2, -depth / 2, length / 2, depth / 2)
     if rng.random() < 0.22:
         wing = shapely.box(length / 2 - 0.42 * length, -depth / 2, length / 2, depth / 2 + rng.uniform(3, 5))
         outline = shapely.union(outline, wing)
     turned = affinity.rotate(outline, angle, origin=(0, 0))
-    return shapely.orient_polygons(affinity.translate(turned, *centre))
+    return shapely.Polygon(shapely.get_coordinates(affinity.translate(turned, *centre)))
 
 
-def _sheds(
-    ground: shapely.Polygon, houses: list[Building], rng: np.random.Generator
-) -> list[Building]:
+def _sheds(ground: shapely.Polygon, houses: list[Building], rng: np.random.Generator) -> list[Building]:
     """Return garages and sheds in the middle of the block, near their houses."""
     sheds: list[Building] = []
     inner = ground.buffer(-1.5)
@@ -302,18 +308,18 @@ def _pack(
 
 def _direction(ground: shapely.Polygon, fallback: float) -> float:
     """Return the direction in degrees of the longer side of the smallest rectangle around a block."""
-    corners = np.array(shapely.minimum_rotated_rectangle(ground).exterior.coords)
+    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(ground))
     sides = np.diff(corners[:3], axis=0)
     longer = sides[np.hypot(sides[:, 0], sides[:, 1]).argmax()]
     return float(np.degrees(np.arctan2(longer[1], longer[0]))) if longer.any() else fallback
 
 
-def _polygons(geometry: shapely.Geometry) -> list[shapely.Polygon]:
+def _polygons(geometry: BaseGeometry) -> list[shapely.Polygon]:
     """Return the polygons of a geometry."""
     return [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon" and not part.is_empty]
 
 
-def _lines(geometries: list[shapely.Geometry]) -> list[shapely.LineString]:
+def _lines(geometries: Sequence[BaseGeometry]) -> list[shapely.LineString]:
     """Return the lines of geometries, those without length left out."""
     parts = [part for geometry in geometries for part in shapely.get_parts(geometry)]
     return [part for part in parts if part.geom_type == "LineString" and part.length > 0]

@@ -6,6 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, label, zoom
+from shapely.geometry.base import BaseGeometry
 
 from sample_scenes.noise import Field, fractal_noise, pixel_centres, smooth_line
 
@@ -31,7 +32,9 @@ def valley(shape: tuple[int, int], pixel: float, rng: np.random.Generator, relie
     x, y = pixel_centres(shape, pixel)
     width, height = columns * pixel, rows * pixel
     bend = smooth_line(columns, rng, smoothness=columns * 0.55).astype(np.float32)
-    axis = height * (rng.uniform(0.42, 0.58) + 0.11 * bend)[None, :] + rng.uniform(-0.15, 0.15) * (x - width / 2)
+    axis = height * (rng.uniform(0.42, 0.58) + 0.11 * bend)[None, :] + rng.uniform(-0.15, 0.15) * (
+        x - width / 2
+    )
     distance = np.abs(y - axis) / np.float32(rng.uniform(0.2, 0.27) * height)
     hills = 1 - np.exp(-(distance**2.4))
     rough = fractal_noise(shape, pixel, rng, largest=2600, beta=3.9)
@@ -141,7 +144,7 @@ def streams(
             continue
         row, column = np.divmod(np.array(cells), columns)
         points = np.stack([(column + 0.5) * CELL, (row + 0.5) * CELL], axis=1)
-        smoothed = gaussian_filter1d(points, 2.2, axis=0, mode="nearest")
+        smoothed = gaussian_filter1d(points, 3.2, axis=0, mode="nearest")
         smoothed[-1] = points[-1]
         lines.append((smoothed, flow[cells]))
     return lines
@@ -158,10 +161,10 @@ def _path(cell: int, downstream: NDArray[np.int64], taken: set[int] | None) -> l
 
 def river_shapes(
     lines: list[tuple[NDArray[np.float64], NDArray[np.float64]]], rng: np.random.Generator, widest: float
-) -> list[tuple[shapely.Geometry, float]]:
+) -> list[tuple[BaseGeometry, float]]:
     """Return river surfaces as (polygon, width in metres), wider where more water flows."""
     most = max((float(flow.max()) for _, flow in lines), default=1.0)
-    shapes = []
+    shapes: list[tuple[BaseGeometry, float]] = []
     for points, flow in lines:
         wander = smooth_line(len(points), rng, smoothness=6) if len(points) > 8 else np.zeros(len(points))
         widths = np.clip(widest * (flow / most) ** 0.5 * (1 + 0.18 * wander), 4, None)

@@ -5,7 +5,7 @@ torch nor rasterio.
 
 >>> import geodl
 >>> sorted(geodl.__all__)[:3]
-['assess', 'load_model', 'open_scene']
+['assess', 'describe', 'load_model']
 """
 
 import sys
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from geodl.models.bundle import save_model as save_model
     from geodl.predict import predict as predict
     from geodl.publish.cog import write_cog as write_cog
+    from geodl.scene import describe as describe
     from geodl.scene import open_scene as open_scene
     from geodl.scene import physical as physical
     from geodl.scene import valid_mask as valid_mask
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "assess": "geodl.assess.compare",
+    "describe": "geodl.scene",
     "load_model": "geodl.models.bundle",
     "open_scene": "geodl.scene",
     "physical": "geodl.scene",
@@ -40,7 +42,7 @@ _HOMES = {
     "write_cog": "geodl.publish.cog",
 }
 
-__all__ = [*sorted(_HOMES), "__version__"]  # noqa: PLE0604
+__all__ = [*sorted(_HOMES), "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,9 @@ class _Commands(click.Group):
             ctx.exit(error.exit_status)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="geodl")
 def main() -> None:
     """Satellite and aerial rasters in, georeferenced land cover maps out."""
@@ -33,14 +35,14 @@ def scene_options(command: Callable) -> Callable:
     """Options that say how a raster is to be read; every command that opens scenes takes them."""
     options = [
         click.option("--bands", help="Names of the bands in file order: blue,green,red,nir."),
-        click.option("--scale", help="Numbers to reflectance: FACTOR or FACTOR,OFFSET; 'none' for plain numbers."),
-        click.option("--sensor", help="Sensor whose band order and units to assume, e.g. sentinel-2-l2a, naip."),
+        click.option("--scale", help="To reflectance: FACTOR or FACTOR,OFFSET; 'none': plain numbers."),
+        click.option("--sensor", help="Whose bands and units to assume, e.g. sentinel-2-l2a, naip."),
         click.option("--mask", default="any", show_default=True,
                      help="No data where 'any' or 'all' bands are; 'none'; or a raster that is 0 there."),
         click.option("--crs", help="Coordinate system of a file that does not name one, e.g. EPSG:32632."),
         click.option("--ungeoreferenced", is_flag=True, help="Accept a raster without georeferencing."),
-        click.option("--resample", type=float, metavar="SIZE", help="Read at this pixel size, in units of the CRS."),
-        click.option("--allow-sparse", is_flag=True, help="Accept files with blocks that were never written."),
+        click.option("--resample", type=float, metavar="METRES", help="Read at this pixel size."),
+        click.option("--allow-sparse", is_flag=True, help="Accept files with missing blocks."),
         click.option("--stack", is_flag=True, help="The files are bands of one scene."),
     ]  # fmt: skip
     for option in reversed(options):
@@ -141,15 +143,21 @@ def check_model(model: str) -> None:
 @main.command()
 @click.argument("files", nargs=-1, required=True, metavar="SCENE...")
 @click.option("--model", required=True, help="Bundled name or model folder.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder; one folder per scene inside.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder; one folder per scene inside."
+)
 @scene_options
-@click.option("--block", type=click.IntRange(min=1), help="Side of a block in pixels; changes speed and memory only.")
+@click.option(
+    "--block", type=click.IntRange(min=1), help="Side of a block in pixels; changes speed and memory only."
+)
 @click.option("--memory", help="Memory to keep within, e.g. 4GB; chooses the block.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--batch", type=click.IntRange(min=1), help="Tiles per forward pass.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to run on; default: threads here.")
 @click.option("--probabilities", is_flag=True, help="Also write the probability of every class.")
-def predict(files: tuple[str, ...], model: str, out: Path, stack: bool, scheduler: str | None, **options: Any) -> None:
+def predict(
+    files: tuple[str, ...], model: str, out: Path, stack: bool, scheduler: str | None, **options: Any
+) -> None:
     """Map each SCENE with a model: GeoTIFF, polygons, styles, manifest."""
     from geodl.job import RunOptions, connect, run_scene
     from geodl.models.bundle import load_model
@@ -179,7 +187,9 @@ def predict(files: tuple[str, ...], model: str, out: Path, stack: bool, schedule
 @main.command()
 @click.argument("raster", type=click.Path(path_type=Path))
 @click.option("--task", default="landcover", show_default=True, help="What the raster shows.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help=".gpkg, .fgb, .parquet or .geojson file.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help=".gpkg, .fgb, .parquet or .geojson file."
+)
 @click.option("--confidence", type=click.Path(path_type=Path), help="Confidence raster on the same grid.")
 @click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True)
 def vectorize(raster: Path, task: str, out: Path, confidence: Path | None, connectivity: str) -> None:
@@ -194,23 +204,28 @@ def vectorize(raster: Path, task: str, out: Path, confidence: Path | None, conne
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Model folder to make.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--time-limit", type=float, metavar="MINUTES", help="Stop the fit after this time; the recipe's limit else.")
-def train(recipe: Path, out: Path, device: str, time_limit: float | None) -> None:
+def train(recipe: Path, out: Path, device: str) -> None:
     """Learn a model from the scenes and labels that RECIPE names."""
     from geodl.training import train as train_model
 
-    model = train_model(recipe, out, device=device, time_limit=time_limit)
+    model = train_model(recipe, out, device=device, echo=click.echo)
     accuracy = model.spec.accuracy
     click.echo(f"{out}: mean IoU {accuracy.mean_iou:.3f}, overall accuracy {accuracy.overall:.3f}")
 
 
 @main.command()
 @click.argument("map_file", metavar="MAP", type=click.Path(path_type=Path))
-@click.option("--reference", required=True, type=click.Path(path_type=Path), help="Raster or vector labels, any CRS.")
+@click.option(
+    "--reference", required=True, type=click.Path(path_type=Path), help="Raster or vector labels, any CRS."
+)
 @click.option("--attribute", help="Attribute that holds the class, for vector labels.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures as JSON; '-' prints them.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the figures as JSON; '-' prints them."
+)
 @click.option("--png", "png_file", type=click.Path(path_type=Path), help="Draw the confusion matrix.")
-def assess(map_file: Path, reference: Path, attribute: str | None, json_file: Path | None, png_file: Path | None) -> None:
+def assess(
+    map_file: Path, reference: Path, attribute: str | None, json_file: Path | None, png_file: Path | None
+) -> None:
     """Compare a class MAP with reference labels: confusion matrix, IoU, F1, accuracy."""
     from geodl.assess.compare import assess as compare
 
@@ -226,8 +241,18 @@ def assess(map_file: Path, reference: Path, attribute: str | None, json_file: Pa
 
 
 @main.command()
-@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder of the products.")
-@click.option("--scenes", type=click.Path(path_type=Path), help="Folder of sample scenes; default: those of the checkout.")
+@click.option(
+    "--out",
+    default="demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the products.",
+)
+@click.option(
+    "--scenes",
+    type=click.Path(path_type=Path),
+    help="Folder of sample scenes; default: those of the checkout.",
+)
 def demo(out: Path, scenes: Path | None) -> None:
     """Map the sample scenes with the bundled models, and compare with their truth."""
     from geodl.demo import run_demo

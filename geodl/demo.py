@@ -59,4 +59,5 @@ def _compare(map_file: Path, truth: Path) -> str:
     from geodl.assess.compare import assess
 
     result = assess(map_file, truth).to_dict()
-    return f"against its truth: overall accuracy {result['overall_accuracy']:.3f}, mean IoU {result['mean_iou']:.3f}"
+    overall, mean_iou = result["overall_accuracy"], result["mean_iou"]
+    return f"against its truth: overall accuracy {overall:.3f}, mean IoU {mean_iou:.3f}"

@@ -1,16 +1,15 @@
 """Does a scene fit a model? Refused before work starts, with the option that mends it."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import xarray as xr
+from rasterio.crs import CRS
 
 from geodl.errors import MismatchError
 from geodl.models.spec import ModelSpec
 from geodl.scene.adopt import per_band
-
-METRES_PER_DEGREE = 6371008.8 * math.pi / 180  # on a sphere of the Earth's mean radius
+from geodl.scene.grid import Grid, pixel_size_metres
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,18 +38,14 @@ def scaling_of(scene: xr.DataArray, spec: ModelSpec) -> Scaling:
     )
 
 
-def pixel_size_metres(scene: xr.DataArray) -> tuple[float, float] | None:
-    """Height and width of a pixel at the scene's centre in metres; None without a CRS."""
+def pixel_size_of(scene: xr.DataArray) -> tuple[float, float] | None:
+    """Width and height of a pixel in the middle of a scene in metres; None without a CRS."""
     geobox = scene.odc.geobox
     if geobox is None or geobox.crs is None:
         return None
-    transform = geobox.transform
-    width, height = math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
-    if geobox.crs.geographic:
-        latitude = geobox.extent.centroid.coords[0][1]
-        return height * METRES_PER_DEGREE, width * METRES_PER_DEGREE * math.cos(math.radians(latitude))
-    metres = geobox.crs.proj.axis_info[0].unit_conversion_factor
-    return height * metres, width * metres
+    crs = CRS.from_user_input(geobox.crs.proj.to_wkt())
+    height, width = geobox.shape
+    return pixel_size_metres(Grid(height=height, width=width, transform=geobox.affine, crs=crs))
 
 
 def check_fit(scene: xr.DataArray, spec: ModelSpec) -> None:
@@ -86,8 +81,8 @@ def _bands(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
     if not missing:
         return None
     return (
-        f"model {spec.name} needs the bands {', '.join(needs)}; of these the scene lacks {', '.join(missing)} "
-        f"(it has {', '.join(has)})",
+        f"model {spec.name} needs the bands {', '.join(needs)}; of these the scene lacks "
+        f"{', '.join(missing)} (it has {', '.join(has)})",
         f"if they are there under other names, name all {len(has)} bands in file order with --bands, "
         f"e.g. --bands {','.join((needs + has)[: len(has)])}, or the sensor with --sensor",
     )
@@ -103,8 +98,10 @@ def _units(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
     if spec.units == "reflectance":
         return (
             f"model {spec.name} needs reflectance, the scene holds {described}",
-            "say how numbers become reflectance with --scale FACTOR or --scale FACTOR,OFFSET "
-            "(Sentinel-2: 0.0001 before processing baseline 04.00, 0.0001,-0.1 since)",
+            (
+                "say how numbers become reflectance with --scale FACTOR or --scale FACTOR,OFFSET "
+                "(Sentinel-2: 0.0001 before processing baseline 04.00, 0.0001,-0.1 since)"
+            ),
         )
     return (
         f"model {spec.name} needs the file's digital numbers, the scene is read as {described}",
@@ -122,18 +119,14 @@ def _dtype(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
 
 
 def _pixel_size(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
-    size = pixel_size_metres(scene)
+    size = pixel_size_of(scene)
     if spec.pixel_size is None or size is None:
         return None
     low, high = spec.pixel_size_range or (spec.pixel_size / 1.25, spec.pixel_size * 1.25)
     if low <= min(size) and max(size) <= high:
         return None
-    # --resample takes the units of the scene's CRS: what is wanted, over metres per unit.
-    transform = scene.odc.geobox.transform
-    wanted = spec.pixel_size * math.hypot(transform.b, transform.e) / size[0]
     return (
         f"model {spec.name} reads pixels of {low:g} to {high:g} m, those of the scene are "
         f"{size[0]:.4g} x {size[1]:.4g} m",
-        f"resample while reading with --resample {wanted:.6g}",
+        f"resample while reading with --resample {spec.pixel_size:g}",
     )
-

@@ -17,14 +17,16 @@ from geodl import stitch
 from geodl.errors import GeodlError, OptionError
 from geodl.match import check_fit, scaling_of
 from geodl.models.bundle import Model, load_model
-from geodl.models.spec import NODATA_CLASS
+from geodl.models.spec import NODATA_CLASS, ModelSpec, flag_attributes
 from geodl.scene import valid_mask
 from geodl.scene.adopt import as_scene, select_bands
+from geodl.task import TASKS
 from geodl.tiles import Block, Lattice, Window, reflect
 
 if TYPE_CHECKING:
-    from geodl.forward import Forward
     from torch import Tensor
+
+    from geodl.forward import Forward
 
 DEFAULT_BLOCK = 2048
 
@@ -159,8 +161,8 @@ def predict(
     arrays = _lazy_blocks(job, block)
     coords = {name: c for name, c in job.scene.coords.items() if name in ("y", "x", "spatial_ref")}
     spec = job.model.spec
-    variables: dict[str, xr.DataArray] = {
-        "class": xr.DataArray(arrays[0], dims=("y", "x"), attrs=class_attributes(job.model)),
+    variables = {
+        "class": xr.DataArray(arrays[0], dims=("y", "x"), attrs=_class_attributes(spec)),
         "confidence": xr.DataArray(
             arrays[1], dims=("y", "x"), attrs={"long_name": "probability of the class", "units": "1"}
         ),
@@ -176,17 +178,9 @@ def predict(
     return xr.Dataset(variables, coords=coords, attrs={"model": spec.name, "model_hash": job.model.hash})
 
 
-def class_attributes(model: Model) -> dict[str, Any]:
-    """CF attributes of a class raster: flag values, meanings and colours."""
-    classes = model.spec.classes
-    return {
-        "long_name": model.spec.title or model.spec.task,
-        "flag_values": np.array([c.value for c in classes], dtype=np.uint8),
-        "flag_meanings": " ".join("_".join(c.name.split()) for c in classes),
-        "flag_colors": " ".join(c.color for c in classes),
-        "class_names": tuple(c.name for c in classes),
-        "nodata": NODATA_CLASS,
-    }
+def _class_attributes(spec: ModelSpec) -> dict[str, Any]:
+    title = spec.title or TASKS[spec.task].title
+    return {"long_name": title, "nodata": NODATA_CLASS, **flag_attributes(spec.classes)}
 
 
 def _lazy_blocks(job: Job, side: int) -> list[Any]:
@@ -265,9 +259,10 @@ def read_padded(scene: xr.DataArray, lattice: Lattice, block: Block, reach: int 
     cols = reflect(window.col, window.col_stop, lattice.width)
     row, col = int(rows.min()), int(cols.min())
     part = scene.isel(y=slice(row, int(rows.max()) + 1), x=slice(col, int(cols.max()) + 1))
-    # One compute for both, so that mask and pixels share a read. It runs in this thread: the block
-    # is the unit of parallelism, and a nested scheduler would oversubscribe the machine.
-    pixels, valid = dask.compute(part.data, valid_mask(part).data, scheduler="synchronous")
+    # In this thread: the block is the unit of parallelism, and a nested scheduler would oversubscribe
+    # the machine. The mask is taken from the pixels read: asked for lazily, both would read whole chunks.
+    part = part.compute(scheduler="synchronous")
+    pixels, valid = part.values, valid_mask(part).values
     if window.intersect(lattice.scene) != window:
         pixels = pixels[:, (rows - row)[:, None], (cols - col)[None, :]]
         valid = valid[(rows - row)[:, None], (cols - col)[None, :]]

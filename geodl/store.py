@@ -46,7 +46,7 @@ def identify(path: str | Path) -> dict[str, Any]:
         for start in sorted(starts):
             file.seek(start)
             digest.update(file.read(_SAMPLE_BYTES))
-    return {"name": path.name, "size": size, "sample_sha256": digest.hexdigest()}
+    return {"name": path.name, "bytes": size, "sample_sha256": digest.hexdigest()}
 
 
 def key_of(description: dict[str, Any]) -> str:
@@ -65,8 +65,8 @@ class BlockStore:
         Created by `create`; removed by `remove` once the product is published.
     height, width : int
         Size of the scene in pixels.
-    side : int
-        Side of a chunk: that of a full block, in pixels.
+    chunk : tuple of int
+        Height and width of the first block, in pixels: each block is one chunk.
     classes : int
         Number of probability bands; 0 if probabilities are not kept.
     """
@@ -74,7 +74,7 @@ class BlockStore:
     folder: Path
     height: int
     width: int
-    side: int
+    chunk: tuple[int, int]
     classes: int = 0
 
     @property
@@ -87,13 +87,13 @@ class BlockStore:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         group = zarr.create_group(self.folder / "blocks")
-        shape, side = (self.height, self.width), self.side
+        shape = (self.height, self.width)
         for name, lead in (("class", ()), ("confidence", ()), ("probability", (self.classes,))):
             if 0 not in lead:
                 group.create_array(
                     name,
                     shape=(*lead, *shape),
-                    chunks=(*lead, min(side, self.height), min(side, self.width)),
+                    chunks=(*lead, *self.chunk),
                     dtype="uint8",
                     fill_value=NODATA,
                     compressors=(ZstdCodec(level=1), Crc32cCodec()),

@@ -7,10 +7,10 @@ from pathlib import Path
 # core, the barriers between two threads cost many times the work itself. Read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-import rasterio  # noqa: E402
-from affine import Affine  # noqa: E402
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +36,9 @@ def make_spec(**changes):
         "task": "landcover",
         "architecture": "unet_compact",
         "parameters": {"widths": (4, 8, 8), "blocks": 1},
-        "bands": [BandSpec(name=n, mean=0.15 + 0.05 * i, std=0.1) for i, n in enumerate(("red", "green", "nir"))],
+        "bands": [
+            BandSpec(name=n, mean=0.15 + 0.05 * i, std=0.1) for i, n in enumerate(("red", "green", "nir"))
+        ],
         "units": "reflectance",
         "pixel_size": 10.0,
         "classes": [
@@ -80,12 +82,16 @@ def blend_model(tmp_path_factory):
     return make_model(tmp_path_factory.mktemp("models") / "blend", spec)
 
 
-def write_scene(path, height=230, width=310, *, seed=0, nodata=0, transform=None, crs="EPSG:32632", hole=True, **profile):
+def write_scene(
+    path, height=230, width=310, *, seed=0, nodata=0, transform=None, crs="EPSG:32632", hole=True, **profile
+):
     """A GeoTIFF of three bands of reflectance x 10000: smooth patterns, noise, and a corner without data."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     waves = [np.sin(x / (17 + 5 * b) + b) * np.cos(y / (23 - 4 * b)) for b in range(3)]
-    pixels = (2000 + 900 * np.stack(waves) + rng.normal(0, 150, (3, height, width))).clip(1, 9000).astype("uint16")
+    pixels = (
+        (2000 + 900 * np.stack(waves) + rng.normal(0, 150, (3, height, width))).clip(1, 9000).astype("uint16")
+    )
     if hole and nodata is not None:
         pixels[:, (x + y) < min(height, width) // 3] = nodata
     fields = {

@@ -22,18 +22,33 @@ MAY_IMPORT = {
     "models": {"errors", "task"},
     "match": {"errors", "models", "scene"},
     "forward": {"errors", "heap", "match", "models"},
-    "predict": {"errors", "forward", "match", "models", "scene", "stitch", "tiles"},
+    "predict": {"errors", "forward", "match", "models", "scene", "stitch", "task", "tiles"},
     "store": {"errors", "tiles"},
     "vector": {"errors", "models", "task", "tiles"},
     "publish": {"errors", "models", "task", "tiles"},
     "assess": {"errors", "scene", "tiles"},
     "training": {"assess", "errors", "heap", "match", "models", "scene", "task", "tiles"},
     "report": {"models"},
-    "job": {"errors", "models", "predict", "publish", "scene", "store", "task", "tiles", "vector"},
+    "plan": {"errors", "forward", "match", "predict"},
+    "job": {"errors", "plan", "models", "predict", "publish", "scene", "store", "task", "tiles", "vector"},
     "demo": {"assess", "errors", "job", "match", "models", "report", "scene"},
+    "__main__": {"cli"},
     "cli": {"assess", "demo", "errors", "job", "match", "models", "report", "scene", "training"},
 }
-WITHOUT_TORCH = {"errors", "task", "tiles", "stitch", "scene", "match", "store", "vector", "publish", "assess", "report", "cli"}
+WITHOUT_TORCH = {
+    "errors",
+    "task",
+    "tiles",
+    "stitch",
+    "scene",
+    "match",
+    "store",
+    "vector",
+    "publish",
+    "assess",
+    "report",
+    "cli",
+}
 WITHOUT_RASTERIO = {"errors", "task", "tiles", "stitch", "models", "forward", "heap", "report", "cli"}
 SPEC_ONLY = {"vector", "publish", "match", "report"}  # of the models they may know the description only
 

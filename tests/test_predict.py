@@ -28,8 +28,12 @@ def whole_scene_probabilities(scene, model):
     margin = spec.halo
     stop = [margin + -(-(n + margin) // spec.stride) * spec.stride - margin for n in (height, width)]
     rows, cols = reflect(-margin, stop[0], height), reflect(-margin, stop[1], width)
-    values = pixels[:, rows[:, None], cols] * np.float32(scene.attrs["scale"] if np.isscalar(scene.attrs["scale"]) else scene.attrs["scale"][0])
-    mean, std = (np.array([getattr(b, k) for b in spec.bands], np.float32)[:, None, None] for k in ("mean", "std"))
+    values = pixels[:, rows[:, None], cols] * np.float32(
+        scene.attrs["scale"] if np.isscalar(scene.attrs["scale"]) else scene.attrs["scale"][0]
+    )
+    mean, std = (
+        np.array([getattr(b, k) for b in spec.bands], np.float32)[:, None, None] for k in ("mean", "std")
+    )
     inputs = np.where(valid[rows[:, None], cols], (values - mean) / std, 0).astype(np.float32)
     with torch.inference_mode():
         scores = model.network()(torch.from_numpy(inputs)[None]).softmax(1)[0].numpy()
@@ -60,7 +64,9 @@ def test_result_does_not_depend_on_blocks_batches_or_order(scene_file, kind, req
             assert other[name].values.tobytes() == reference[name].values.tobytes(), (block, name)
     job = make_job(scene, model)
     for block in reversed(job.lattice.blocks(100)):
-        np.testing.assert_array_equal(process_block(job, block).classes, reference["class"].values[block.window.slices])
+        np.testing.assert_array_equal(
+            process_block(job, block).classes, reference["class"].values[block.window.slices]
+        )
 
 
 @given(height=st.integers(1, 130), width=st.integers(1, 130), side=st.integers(1, 200))
@@ -145,7 +151,9 @@ def test_what_does_not_fit_is_refused_with_the_cure(tiny_model, change, message)
         from odc.geo.xr import xr_coords
 
         scene = scene.drop_vars(["y", "x", "spatial_ref"])
-        scene = scene.assign_coords(xr_coords(GeoBox((20, 20), Affine(30, 0, 6e5, 0, -30, 5.2e6), "EPSG:32632")))
+        scene = scene.assign_coords(
+            xr_coords(GeoBox((20, 20), Affine(30, 0, 6e5, 0, -30, 5.2e6), "EPSG:32632"))
+        )
     with pytest.raises(MismatchError, match=message):
         geodl.predict(scene, tiny_model)
 
@@ -169,7 +177,12 @@ def test_bands_are_taken_by_name_with_their_own_scale(tiny_model):
 def test_rioxarray_manners_are_understood(tiny_model):
     scene = in_memory(np.full((3, 20, 20), 7, "int16"))
     scene = scene.assign_coords(band=[1, 2, 3])
-    scene.attrs = {"_FillValue": 7, "scale_factor": 0.0001, "long_name": ("red", "green", "nir"), "units": "reflectance"}
+    scene.attrs = {
+        "_FillValue": 7,
+        "scale_factor": 0.0001,
+        "long_name": ("red", "green", "nir"),
+        "units": "reflectance",
+    }
     adopted = as_scene(scene)
     assert list(adopted.band.values) == ["red", "green", "nir"]
     assert (geodl.predict(adopted, tiny_model)["class"].compute() == 255).all()

@@ -57,13 +57,14 @@ def test_blend_does_not_depend_on_blocks(lattice, sides, seed):
 @given(lattice=lattices)
 @settings(deadline=None, max_examples=40)
 def test_blending_pieces_of_one_image_gives_the_image(lattice):
-    rows, cols = lattice.shape
     margin = lattice.tile
     image = np.random.default_rng(0).random((1, lattice.height + 3 * margin, lattice.width + 3 * margin))
     block = lattice.blocks(10**6)[0]
     blend = stitch.Blend(lattice, block, 1)
     for tile in lattice.tiles_of(block):
         window = lattice.tile_window(*tile)
-        blend.add(*tile, image[:, window.row + margin :, window.col + margin :][:, : lattice.tile, : lattice.tile])
+        blend.add(
+            *tile, image[:, window.row + margin :, window.col + margin :][:, : lattice.tile, : lattice.tile]
+        )
     expected = image[:, margin : margin + lattice.height, margin : margin + lattice.width]
     np.testing.assert_allclose(blend.scores, expected, atol=1e-5)

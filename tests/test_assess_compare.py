@@ -1,0 +1,108 @@
+import json
+from importlib import import_module
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from sklearn import metrics
+
+from geodl.assess.compare import assess
+from geodl.assess.names import class_names
+from geodl.errors import SceneError
+
+TRANSFORM = Affine(10, 0, 600000, 0, -10, 5200000)
+
+RAT = """<PAMDataset><PAMRasterBand band="1"><GDALRasterAttributeTable>
+<FieldDefn index="0"><Name>Value</Name><Type>0</Type><Usage>5</Usage></FieldDefn>
+<FieldDefn index="1"><Name>Class</Name><Type>2</Type><Usage>2</Usage></FieldDefn>
+<Row index="0"><F>1</F><F>water</F></Row><Row index="1"><F>2</F><F>forest [old]</F></Row>
+<Row index="2"><F>3</F><F>town</F></Row>
+</GDALRasterAttributeTable></PAMRasterBand></PAMDataset>"""
+
+
+def write(path, pixels, **profile):
+    profile = {"crs": "EPSG:32632", "transform": TRANSFORM, "nodata": 255, **profile}
+    with rasterio.open(
+        path, "w", driver="GTiff", count=1, height=pixels.shape[0], width=pixels.shape[1],
+        dtype=pixels.dtype, **profile,
+    ) as file:  # fmt: skip
+        file.write(pixels, 1)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    rng = np.random.default_rng(2)
+    reference = rng.choice([1, 2, 3, 255], (150, 130)).astype(np.uint8)
+    mapped = np.where(rng.random(reference.shape) < 0.6, reference, 2).astype(np.uint8)
+    mapped[:5] = 255
+    return write(tmp_path / "map.tif", mapped), write(tmp_path / "truth.tif", reference), mapped, reference
+
+
+def test_equals_scikit_learn_whatever_the_windows(files, monkeypatch):
+    map_path, truth_path, mapped, reference = files
+    known = (mapped != 255) & (reference != 255)
+    expected = metrics.confusion_matrix(reference[known], mapped[known])
+    np.testing.assert_array_equal(assess(map_path, truth_path).matrix, expected)
+    # Once `geodl.assess` was used it is the function, and the module is reached by its full name only.
+    monkeypatch.setattr(import_module("geodl.assess.compare"), "_SIDE", 47)
+    found = assess(map_path, truth_path)
+    np.testing.assert_array_equal(found.matrix, expected)
+    assert found.values == (1, 2, 3)
+    assert found.accuracy.pixels == known.sum()
+
+
+def test_names_come_from_the_attribute_table_and_are_shown(files, tmp_path):
+    map_path, truth_path, *_ = files
+    map_path.with_name("map.tif.aux.xml").write_text(RAT)
+    found = assess(map_path, truth_path)
+    assert [c.name for c in found.accuracy.classes] == ["water", "forest [old]", "town"]
+
+    text = found.to_text()
+    assert "forest [old]" in text
+    assert "overall" in text
+    content = json.loads(json.dumps(found.to_dict()))
+    assert content["values"] == [1, 2, 3]
+    assert content["overall_accuracy"] == pytest.approx(found.accuracy.overall, abs=1e-6)
+    found.save_png(tmp_path / "matrix.png")
+    assert (tmp_path / "matrix.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_mapping_translates_the_reference(files, tmp_path):
+    map_path, _, mapped, _ = files
+    codes = np.array([0, 11, 42, 95], dtype=np.int16)
+    other = write(tmp_path / "other.tif", codes[np.where(mapped == 255, 0, mapped)], nodata=0)
+    found = assess(map_path, other, mapping={11: 1, 42: 2, 95: 3})
+    assert found.accuracy.overall == 1
+    assert found.accuracy.pixels == (mapped != 255).sum()
+
+
+def test_no_common_pixel_is_an_error(files, tmp_path):
+    map_path, *_ = files
+    far = write(tmp_path / "far.tif", np.ones((5, 5), np.uint8), transform=Affine(10, 0, 0, 0, -10, 100))
+    with pytest.raises(SceneError, match="no pixel has a class in both"):
+        assess(map_path, far)
+
+
+def test_a_map_of_fractions_is_refused(tmp_path):
+    path = write(tmp_path / "f.tif", np.ones((5, 5), np.float32))
+    with pytest.raises(SceneError, match="holds float32 values"):
+        assess(path, path)
+
+
+@pytest.mark.parametrize(
+    "content", ['<!DOCTYPE x [<!ENTITY a "b">]><PAMDataset/>', "<PAMDataset>", "<PAMDataset", "x" * 5_000_000]
+)
+def test_hostile_attribute_tables_are_refused(tmp_path, content):
+    (tmp_path / "m.tif.aux.xml").write_text(content)
+    with pytest.raises(SceneError, match=r"m\.tif\.aux\.xml"):
+        class_names(tmp_path / "m.tif")
+
+
+@pytest.mark.parametrize(
+    "content", ["<PAMDataset/>", RAT.replace("<Usage>2<", "<Usage>0<"), RAT.replace("<F>1<", "<F>one<")]
+)
+def test_maps_without_class_names(tmp_path, content):
+    (tmp_path / "m.tif.aux.xml").write_text(content)
+    assert class_names(tmp_path / "m.tif") == {}

@@ -1,0 +1,165 @@
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner
+
+from geodl.cli import main
+from tests.conftest import write_scene
+
+
+def geodl(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_info_as_json(scene_file):
+    done = geodl("info", scene_file, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.output)
+    assert told["name"] == "valley"
+    assert [band["name"] for band in told["bands"]] == ["red", "green", "nir"]
+    assert "models" in told
+
+
+def test_info_on_one_screen(scene_file):
+    done = geodl("info", scene_file)
+    assert done.exit_code == 0, done.output
+    assert "EPSG:32632" in done.output
+    assert len(done.output.splitlines()) <= 50
+
+
+def test_info_of_several_files_is_a_list(scene_file):
+    assert len(json.loads(geodl("info", scene_file, scene_file, "--json").output)) == 2
+
+
+@pytest.mark.parametrize("command", ["info", "predict"])
+def test_a_missing_file_is_one_line_and_a_status(command, tmp_path, tiny_model):
+    options = ["--model", tiny_model.folder, "--out", tmp_path / "out"] if command == "predict" else []
+    done = geodl(command, tmp_path / "nowhere.tif", *options)
+    assert done.exit_code == 1
+    assert "nowhere.tif" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_models_list_and_show(tiny_model):
+    rows = json.loads(geodl("models", "list", "--json").output)
+    assert all({"name", "task"} <= set(row) for row in rows)
+    told = json.loads(geodl("models", "show", tiny_model.folder, "--json").output)
+    assert {
+        "name",
+        "task",
+        "bands",
+        "pixel_size",
+        "classes",
+        "tile",
+        "halo",
+        "stride",
+        "stitch",
+        "accuracy",
+    } <= set(told)
+    assert told["bands"][0]["name"] == "red"
+    assert told["classes"][-1] | {"value": 7, "name": "built-up", "color": "#c1440e"} == told["classes"][-1]
+    assert geodl("models", "show", tiny_model.folder).exit_code == 0
+    assert geodl("models", "check", tiny_model.folder).exit_code == 0
+
+
+def test_unknown_model_lists_what_there_is(scene_file, tmp_path):
+    done = geodl("predict", scene_file, "--model", "nonsense", "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "nonsense" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_predict_makes_products_and_goes_on_after_a_bad_scene(scene_file, tiny_model, tmp_path):
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"II*\0 not a tiff")
+    out = tmp_path / "out"
+    done = geodl(
+        "predict",
+        bad,
+        scene_file,
+        "--model",
+        tiny_model.folder,
+        "--out",
+        out,
+        "--block",
+        100,
+        "--memory",
+        "4GB",
+    )
+    assert done.exit_code == 1
+    assert "bad.tif" in done.output
+    assert "1 of 2 scenes failed" in done.output
+    assert (out / "valley" / "manifest.json").exists()
+    assert [path.name for path in out.iterdir()] == ["valley"]
+
+
+def test_remedies_named_by_errors_work(tiny_model, tmp_path):
+    path = write_scene(tmp_path / "plain.tif", 70, 80)
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = (None,) * 3
+        file.scales = (1.0,) * 3
+        for band in (1, 2, 3):
+            file.set_band_unit(band, "")
+    options = ["--model", tiny_model.folder, "--out", tmp_path / "out"]
+    done = geodl("predict", path, *options)
+    assert done.exit_code == 1
+    assert "--bands" in done.output
+    done = geodl("predict", path, *options, "--bands", "red,green,nir")
+    assert done.exit_code == 1
+    assert "--scale" in done.output
+    done = geodl("predict", path, *options, "--bands", "red,green,nir", "--scale", "0.0001")
+    assert done.exit_code == 0, done.output
+
+
+def test_resample_reads_at_the_pixel_size_of_the_model(tiny_model, tmp_path):
+    from affine import Affine
+
+    path = write_scene(tmp_path / "fine.tif", 200, 240, transform=Affine(5, 0, 6e5, 0, -5, 5.2e6))
+    options = ["--model", tiny_model.folder, "--out", tmp_path / "out"]
+    done = geodl("predict", path, *options)
+    assert "--resample 10" in done.output
+    done = geodl("predict", path, *options, "--resample", 10)
+    assert done.exit_code == 0, done.output
+    with rasterio.open(tmp_path / "out" / "fine" / "landcover.tif") as file:
+        assert file.shape == (100, 120)
+        assert file.res == (10, 10)
+
+
+def write_classes(path, pixels, crs):
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": crs, "nodata": 255}
+    height, width = pixels.shape
+    transform = rasterio.Affine(10, 0, 6e5, 0, -10, 5e6)
+    with rasterio.open(path, "w", height=height, width=width, transform=transform, **profile) as file:
+        file.write(pixels, 1)
+
+
+def test_vectorize_any_class_raster(tmp_path):
+    path = tmp_path / "classes.tif"
+    classes = np.zeros((20, 30), "uint8")
+    classes[5:10, 5:10] = 3
+    write_classes(path, classes, "EPSG:3857")
+    done = geodl("vectorize", path, "--out", tmp_path / "layer.gpkg")
+    assert done.exit_code == 0, done.output
+    assert "2 polygons" in done.output
+
+
+def test_assess_prints_and_writes_the_figures(tmp_path):
+    reference = np.random.default_rng(0).integers(1, 4, (40, 50)).astype("uint8")
+    predicted = reference.copy()
+    predicted[:10] = 1
+    for name, pixels in (("map", predicted), ("truth", reference)):
+        write_classes(tmp_path / f"{name}.tif", pixels, "EPSG:32632")
+    done = geodl("assess", tmp_path / "map.tif", "--reference", tmp_path / "truth.tif",
+                 "--json", tmp_path / "a.json", "--png", tmp_path / "a.png")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert told["overall_accuracy"] == pytest.approx((predicted == reference).mean())
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_help_names_every_command():
+    done = geodl("--help")
+    for command in ("info", "models", "predict", "vectorize", "train", "assess", "demo"):
+        assert command in done.output

@@ -84,9 +84,11 @@ _WORDS = {
     "vegetationrededge1": "rededge1", "vegetationrededge2": "rededge2", "vegetationrededge3": "rededge3",
     "re1": "rededge1", "re2": "rededge2", "re3": "rededge3",
     "nearinfrared": "nir", "nearir": "nir", "nirwide": "nir", "nir1": "nir", "infrared": "nir",
-    "nirnarrow": "nir08", "narrownir": "nir08", "nir8a": "nir08", "watervapour": "nir09", "watervapor": "nir09",
+    "nirnarrow": "nir08", "narrownir": "nir08", "nir8a": "nir08",
+    "watervapour": "nir09", "watervapor": "nir09",
     "shortwaveinfrared1": "swir1", "swir16": "swir1", "shortwaveinfrared2": "swir2", "swir22": "swir2",
-    "panchromatic": "pan", "thermal": "thermal1", "lwir": "thermal1", "lwir11": "thermal1", "lwir12": "thermal2",
+    "panchromatic": "pan", "thermal": "thermal1", "lwir": "thermal1", "lwir11": "thermal1",
+    "lwir12": "thermal2",
     "tirs1": "thermal1", "tirs2": "thermal2",
     **{name: name for name in COMMON_NAMES},
 }  # fmt: skip
@@ -110,7 +112,7 @@ _BAND_NUMBER = re.compile(
 
 
 def canonical_name(text: str, sensor: str | None = None) -> str | None:
-    """Common name that a description, a file suffix or a user means; None if it is none.
+    """Return the common name that a description, a file suffix or a user means; None if it is none.
 
     >>> canonical_name("Near Infrared"), canonical_name("B04", "sentinel-2-l2a"), canonical_name("B04")
     ('nir', 'red', None)
@@ -124,7 +126,7 @@ def canonical_name(text: str, sensor: str | None = None) -> str | None:
 
 
 def band_number(text: str) -> str | None:
-    """Band number in a description, as ``B<number>``.
+    """Return the band number in a description, as ``B<number>``.
 
     >>> band_number("ETM+ B1"), band_number("band 7 reflectance"), band_number("B08A"), band_number("B12")
     ('B1', 'B7', 'B8A', 'B12')
@@ -134,12 +136,12 @@ def band_number(text: str) -> str | None:
 
 
 def raw_name(text: str) -> str:
-    """A band name made of letters, digits, ``_``, ``.`` and ``-`` only, at most 64 characters."""
+    """Return a band name made of letters, digits, ``_``, ``.`` and ``-`` only, at most 64 characters."""
     return re.sub(r"[^A-Za-z0-9_.\-]+", "_", text).strip("_")[:64]
 
 
 def file_band(path: str) -> str | None:
-    """Band number or name at the end of a file name.
+    """Return the band number or name at the end of a file name.
 
     >>> file_band("T31UFU_20180101T104441_B8A.jp2"), file_band("LC08_X_SR_B4.TIF"), file_band("a_nir.tif")
     ('B8A', 'B4', 'nir')
@@ -153,7 +155,7 @@ def file_band(path: str) -> str | None:
 
 
 def sensor_of(path: str, tags: dict[str, str], descriptions: Sequence[str]) -> str | None:
-    """Sensor of a raster where its path, tags or descriptions leave no doubt.
+    """Return the sensor of a raster where its path, tags or descriptions leave no doubt.
 
     >>> sensor_of("/x/LE70220491999322EDC01_stack.tif", {}, [])
     'landsat-7'
@@ -184,7 +186,7 @@ def sensor_of(path: str, tags: dict[str, str], descriptions: Sequence[str]) -> s
 
 
 def parse_bands(bands: str | Sequence[str] | None) -> list[str] | None:
-    """The option ``--bands``: names in the order of the file, common names where they are known."""
+    """Parse the option ``--bands``: names in the order of the file, common names where they are known."""
     if bands is None:
         return None
     names = [name.strip() for name in (bands.split(",") if isinstance(bands, str) else bands)]
@@ -194,7 +196,7 @@ def parse_bands(bands: str | Sequence[str] | None) -> list[str] | None:
 
 
 def parse_sensor(sensor: str | None) -> str | None:
-    """The option ``--sensor``; `OptionError` lists the known ones."""
+    """Parse the option ``--sensor``; `OptionError` lists the known ones."""
     if sensor is None or sensor.lower() in SENSORS:
         return sensor.lower() if sensor else None
     raise OptionError(f"--sensor {sensor}", "is not known", f"use one of {', '.join(SENSORS)}")
@@ -203,7 +205,7 @@ def parse_sensor(sensor: str | None) -> str | None:
 def name_bands(
     path: str, descriptions: Sequence[str], colors: Sequence[str], sensor: str | None, *, stacked: bool
 ) -> list[str]:
-    """Names of the bands of one file, alpha left out.
+    """Name the bands of one file, alpha left out.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ FAR_METRES = 1000.0
 def grid_of(
     header: Header, *, crs: str | None, ungeoreferenced: bool, lenient: bool = False
 ) -> tuple[Grid, list[str]]:
-    """The grid of a raster and what the user should know about it.
+    """Find the grid of a raster and what the user should know about it.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _lacking(error: SceneError) -> str:
 
 
 def crs_name(crs: CRS) -> str:
-    """Short name of a CRS: ``EPSG:32633``, or its name where it has no code."""
+    """Shorten a CRS to a name: ``EPSG:32633``, or its name where it has no code."""
     authority = crs.to_authority(confidence_threshold=100)
     if authority:
         return ":".join(authority)
@@ -136,19 +136,21 @@ def _check_crs(header: Header, grid: Grid) -> None:
 
 
 def _check_name(header: Header, grid: Grid, remedy: str) -> None:
-    """A CRS that bears an official name must place the image where the official one does.
+    """Refuse a CRS that bears an official name and places the image far from where that one does.
 
     Headers that name a zone and then count its false easting in the wrong unit are known.
     """
     assert grid.crs is not None
     crs = pyproj.CRS.from_wkt(grid.crs.to_wkt())
+    if crs.name.lower() in ("unknown", "unnamed", "undefined"):
+        return
     matches = crs.list_authority(min_confidence=20)
     if len(matches) != 1 or matches[0].confidence >= 70:
         return
     official = pyproj.CRS.from_authority(matches[0].auth_name, matches[0].code)
     if official.name != crs.name:
         return
-    centre = grid.transform * (grid.width / 2, grid.height / 2)
+    centre = grid.transform @ (grid.width / 2, grid.height / 2)
     placed = [
         pyproj.Transformer.from_crs(each, "EPSG:4326", always_xy=True).transform(*centre)
         for each in (crs, official)
@@ -159,6 +161,7 @@ def _check_name(header: Header, grid: Grid, remedy: str) -> None:
     if distance > FAR_METRES:
         raise SceneError(
             f"scene {header.path}",
-            f"its CRS is named {crs.name} but its parameters place the image {distance / 1000:.0f} km from there",
+            f"its CRS is named {crs.name} "
+            f"but its parameters place the image {distance / 1000:.0f} km from there",
             remedy,
         )

@@ -9,6 +9,8 @@ from odc.geo.geobox import GeoBox
 from pyproj import Geod
 from rasterio.crs import CRS
 
+from geodl.scene.resample import Axis
+
 # Corners closer than this, in pixels, are the same: coordinates are stored rounded.
 SAME_PIXELS = 1e-2
 
@@ -30,7 +32,7 @@ class Grid:
     def corners(self) -> np.ndarray:
         """(4, 2) x, y of the outer corners: upper left, upper right, lower left, lower right."""
         ends = ((0, 0), (self.width, 0), (0, self.height), (self.width, self.height))
-        return np.array([self.transform * end for end in ends], dtype=float)
+        return np.array([self.transform @ end for end in ends], dtype=float)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -47,39 +49,59 @@ class Grid:
     @property
     def geobox(self) -> GeoBox:
         """The same as an odc-geo `GeoBox`."""
-        crs = None if self.crs is None else self.crs.to_wkt()
-        if self.crs is not None and self.crs.to_epsg(confidence_threshold=100):
-            crs = f"EPSG:{self.crs.to_epsg(confidence_threshold=100)}"
-        return GeoBox((self.height, self.width), self.transform, crs)
+        return GeoBox((self.height, self.width), self.transform, None if self.crs is None else self._crs)
+
+    @property
+    def _crs(self) -> str:
+        assert self.crs is not None
+        authority = self.crs.to_authority(confidence_threshold=100)
+        if authority and CRS.from_authority(*authority) == self.crs:
+            return ":".join(authority)
+        return self.crs.to_wkt()
 
     def scaled(self, along_x: float, along_y: float) -> "Grid":
-        """The grid with pixels `along_x`, `along_y` times as long, same origin; covers the same area."""
+        """Make pixels `along_x`, `along_y` times as long; keeps the origin, covers the same area."""
         return Grid(
             height=max(1, math.ceil(self.height / along_y - SAME_PIXELS)),
             width=max(1, math.ceil(self.width / along_x - SAME_PIXELS)),
-            transform=self.transform * Affine.scale(along_x, along_y),
+            transform=self.transform @ Affine.scale(along_x, along_y),
             crs=self.crs,
         )
 
 
 def corner_distance(one: Grid, other: Grid) -> float:
-    """Largest distance between the corners of two grids, in pixels of the first."""
+    """Measure the largest distance between the corners of two grids, in pixels of the first."""
     inverse = ~one.transform
     differences = [
-        np.subtract(inverse * tuple(a), inverse * tuple(b))
+        np.subtract(inverse @ tuple(a), inverse @ tuple(b))
         for a, b in zip(one.corners, other.corners, strict=True)
     ]
     return float(np.abs(differences).max())
 
 
 def same_grid(one: Grid, other: Grid) -> bool:
-    """Whether pixel (row, column) of one lies on pixel (row, column) of the other."""
+    """Tell whether pixel (row, column) of one lies on pixel (row, column) of the other."""
     same_shape = (one.height, one.width) == (other.height, other.width)
     return same_shape and corner_distance(one, other) < SAME_PIXELS
 
 
+def axes_between(source: Grid, output: Grid) -> tuple[Axis, Axis]:
+    """Map the rows and columns of `output` onto those of `source`; same CRS, same directions.
+
+    Raises
+    ------
+    ValueError
+        One grid is turned against the other.
+    """
+    a, b, left, d, e, top = (~source.transform @ output.transform)[:6]
+    if max(abs(b) * output.height, abs(d) * output.width) > 0.5 or a <= 0 or e <= 0:
+        raise ValueError("the grids are turned against each other")
+    rows = Axis(step=e, start=top, length=source.height)
+    return rows, Axis(step=a, start=left, length=source.width)
+
+
 def pixel_size_metres(grid: Grid) -> tuple[float, float] | None:
-    """Size of the pixel in the middle of the grid (along x, along y) on the ground, in metres.
+    """Measure the pixel in the middle of the grid (along x, along y) on the ground, in metres.
 
     Degrees are measured on the ellipsoid of the CRS; projected units are converted, the distortion
     of the projection left in. None where the grid has no CRS.
@@ -95,9 +117,10 @@ def pixel_size_metres(grid: Grid) -> tuple[float, float] | None:
     if found is not None and (ellipsoid := found.proj.ellipsoid) is not None:
         geod = Geod(a=ellipsoid.semi_major_metre, b=ellipsoid.semi_minor_metre)
 
-    def length(step: tuple[float, float]) -> float:
-        x0, y0 = grid.transform * (column - step[0] / 2, row - step[1] / 2)
-        x1, y1 = grid.transform * (column + step[0] / 2, row + step[1] / 2)
+    def length(columns: float, rows: float) -> float:
+        x0, y0 = grid.transform @ (column - columns, row - rows)
+        x1, y1 = grid.transform @ (column + columns, row + rows)
         return float(geod.inv(x0, y0, x1, y1)[2])
 
-    return length((1, 0)), length((0, 1))
+    # A thousandth of a pixel: of one that spans the globe, both ends are the same place.
+    return length(5e-4, 0) * 1e3, length(0, 5e-4) * 1e3

@@ -1,7 +1,9 @@
 """Everything that a raster file says about itself, read once and without touching its pixels."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -163,39 +165,42 @@ def _check_size(header: Header) -> None:
     if header.driver in ("PNG", "JPEG") and declared > MAX_EXPANSION * header.bytes + 2**20:
         raise SceneError(
             f"scene {header.path}",
-            f"its header declares {declared} bytes of pixels, more than a file of {header.bytes} bytes can hold",
+            f"its header declares {declared} bytes of pixels, "
+            f"more than a file of {header.bytes} bytes can hold",
             "get the file again",
         )
 
 
 def _check_blocks(dataset: DatasetReader, header: Header, *, allow_sparse: bool) -> None:
-    """Every block must lie inside the file: GDAL reads zeros where a writer was killed."""
-    missing = beyond = 0
+    """Refuse blocks outside the file: GDAL reads zeros where a writer was killed."""
     for band, row, column in _blocks(header):
         offset, size = (
             dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=band)
             for what in ("OFFSET", "SIZE")
         )
         if offset is None:
-            if allow_sparse:
+            if allow_sparse or _is_line_of_strip(dataset, header, row):
                 continue
-            missing = 1
-            break
-        if int(offset) + int(size or 0) > header.bytes:
-            beyond = int(offset) + int(size or 0)
-            break
-    if missing:
-        raise SceneError(
-            f"scene {header.path}",
-            f"block at row {row}, column {column} is missing: its writer was stopped, or the file is sparse",
-            "get the file again; if it is sparse on purpose, add --allow-sparse",
-        )
-    if beyond:
-        raise SceneError(
-            f"scene {header.path}",
-            f"is truncated: it needs {beyond} bytes or more and has {header.bytes}",
-            "get the file again",
-        )
+            raise SceneError(
+                f"scene {header.path}",
+                f"block at row {row}, column {column} is missing: its writer was stopped, or it is sparse",
+                "get the file again; if it is sparse on purpose, add --allow-sparse",
+            )
+        if (end := int(offset) + int(size or 0)) > header.bytes:
+            raise SceneError(
+                f"scene {header.path}",
+                f"is truncated: it needs {end} bytes or more and has {header.bytes}",
+                "get the file again",
+            )
+
+
+def _is_line_of_strip(dataset: DatasetReader, header: Header, row: int) -> bool:
+    """Tell whether GDAL serves one tall strip line by line: only line 0 has an offset then."""
+    if header.block != (1, header.width) or row == 0:
+        return False
+    size = int(dataset.get_tag_item("BLOCK_SIZE_0_0", "TIFF", bidx=1) or 0)
+    line = header.width * header.count * header.dtype.itemsize
+    return header.compression != "none" and size > 2 * line
 
 
 def _blocks(header: Header) -> Iterable[tuple[int, int, int]]:
@@ -205,20 +210,14 @@ def _blocks(header: Header) -> Iterable[tuple[int, int, int]]:
     bands = 1 if header.interleave == "PIXEL" else header.count
     total = rows * columns * bands
     step = max(1, total // _MAX_BLOCKS_CHECKED)
-    last = () if (total - 1) % step == 0 else (total - 1,)
-    for index in (*range(0, total, step), *last) if total < 10**6 else _chained(total, step, last):
+    for index in chain(range(0, total, step), (total - 1,)):
         band, rest = divmod(index, rows * columns)
         row, column = divmod(rest, columns)
         yield band + 1, row, column
 
 
-def _chained(total: int, step: int, last: tuple[int, ...]) -> Iterable[int]:
-    yield from range(0, total, step)
-    yield from last
-
-
 def _check_sources(header: Header) -> None:
-    """Internal tags, .aux.xml, world file and .tab must not place the image differently."""
+    """Refuse an image that tags, .aux.xml, world file and .tab place differently."""
     stem = Path(header.path).with_suffix("")
     sidecars = [Path(header.path + ".aux.xml"), *(stem.with_suffix(suffix) for suffix in _WORLD_FILES)]
     if header.driver != "GTiff" or not any(sidecar.is_file() for sidecar in sidecars):
@@ -231,7 +230,8 @@ def _check_sources(header: Header) -> None:
         ("TABFILE", "its .tab file"),
     ):
         with open_raster(header.path, header.driver, GEOREF_SOURCES=source) as dataset:
-            if dataset.transform != Affine.identity():
+            placed = dataset.transform != Affine.identity()
+            if placed and all(map(math.isfinite, dataset.transform[:6])):
                 found[name] = dataset.transform
     distinct = {
         name: transform

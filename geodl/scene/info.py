@@ -11,7 +11,8 @@ from rasterio.windows import Window
 from geodl.scene.georeference import crs_name
 from geodl.scene.grid import Grid, pixel_size_metres
 from geodl.scene.header import Header
-from geodl.scene.open import Part, PathLike, assemble, common_grid, mask_file_of, resampled_grid, understand
+from geodl.scene.open import assemble, mask_file_of
+from geodl.scene.part import Part, PathLike, common_grid, resampled_grid, understand
 from geodl.scene.reader import FileBands
 
 # Rasters that decode to this much are read whole; of larger ones, blocks from all over.
@@ -162,7 +163,7 @@ def _masks(parts: list[Part], mask_file: FileBands | None) -> list[str]:
 
 
 def _shape_notes(grid: Grid) -> list[str]:
-    a, b, _, d, e, _ = grid.transform[:6]
+    _, b, _, d, e, _ = grid.transform[:6]
     if grid.crs is None:
         return []
     notes = ["rotated: rows do not run along an axis of the CRS"] if b or d else []

@@ -10,7 +10,7 @@ from geodl.scene.reader import MaskReader, PixelReader
 
 
 def lazy_array(reader: PixelReader | MaskReader, chunks: tuple) -> da.Array:
-    """Dask array over a reader, named by its content: files, their sizes and times, bands and grid.
+    """Make a Dask array over a reader, named by its content: files, their sizes and times, bands and grid.
 
     Dask pushes slices of the array down into ``reader[...]`` if nothing else uses the same chunk:
     compute the pixels of a window first, their mask from the result.
@@ -27,14 +27,16 @@ def lazy_array(reader: PixelReader | MaskReader, chunks: tuple) -> da.Array:
 
 
 def selected_array(scene: xr.DataArray, positions: list[int]) -> da.Array | None:
-    """Data of `scene` for the bands at `positions`, chosen in its reader; None if that cannot be.
+    """Choose the bands at `positions` in the reader of `scene`; None if that cannot be.
 
     Dask does not push a list of bands down: all bands of whole chunks would be read for each window
     of a scene whose bands were selected first. It is possible as long as `scene` is what
     `open_scene` returned, which the name of its array proves.
     """
     reader = scene.encoding.get("reader")
-    if not isinstance(reader, PixelReader) or getattr(scene.data, "name", "") != _name(reader):
+    if scene.chunks is None or not isinstance(reader, PixelReader):
+        return None
+    if scene.data.name != _name(reader):
         return None
     chosen = reader.select(positions)
     per_file = tuple(len(file.indexes) for file in chosen.files)

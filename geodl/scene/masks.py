@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from geodl.scene.nodata import as_pixel, holds
+
 
 def valid_mask(scene: xr.DataArray) -> xr.DataArray:
-    """Pixels that hold data.
+    """Find the pixels that hold data.
 
     A pixel is invalid where the coordinate `valid` says so (alpha, internal and external masks, mask
     files), where any band is NaN or infinite, and where any band (all bands, if the attribute `mask`
@@ -24,34 +26,27 @@ def valid_mask(scene: xr.DataArray) -> xr.DataArray:
     xarray.DataArray
         bool, the dims of `scene` without `band`; True = valid. Lazy if `scene` is lazy.
     """
-    over = "band" if "band" in scene.dims else None
-    # A band that xarray knows by no dimension counts as one.
-    bands = scene if over else scene.expand_dims("band")
-    valid: xr.DataArray | None = None
+    explicit = scene.coords.get("valid")
+    bands = scene.drop_vars("valid", errors="ignore")
+    if "band" not in bands.dims:
+        bands = bands.expand_dims("band")
+    valid = xr.ones_like(bands.isel(band=0, drop=True), dtype=bool)
     nodata = nodata_of(scene)
     if nodata is not None:
         missing = _equals(bands, nodata)
-        valid = ~(missing.all("band") if scene.attrs.get("mask") == "all" else missing.any("band"))
+        valid = ~(missing.all(dim="band") if scene.attrs.get("mask") == "all" else missing.any(dim="band"))
     if bands.dtype.kind == "f":
-        finite = np.isfinite(bands).all("band")
-        valid = finite if valid is None else valid & finite
-    if valid is None:
-        first = bands.isel(band=0, drop=True)
-        valid = xr.ones_like(first, dtype=bool)
-    if "valid" in scene.coords:
-        valid = valid & scene.coords["valid"]
+        valid = valid & (abs(bands) < np.inf).all(dim="band")  # NaN is not less either
+    if explicit is not None:
+        valid = valid & explicit.drop_vars("valid", errors="ignore")
     valid.attrs = {}
-    return (
-        valid.reset_coords("valid", drop=True).rename("valid")
-        if "valid" in valid.coords
-        else valid.rename("valid")
-    )
+    return valid.rename("valid")
 
 
 def physical(scene: xr.DataArray) -> xr.DataArray:
-    """Values in the units of the scene: ``value * scale + offset`` as float32, NaN where invalid."""
+    """Convert values to the units of the scene: ``value * scale + offset`` as float32, NaN where invalid."""
     scale, offset = (
-        _per_band(scene, scene.attrs.get(key, start)) for key, start in (("scale", 1.0), ("offset", 0.0))
+        _per_band(scene.attrs.get(key, start)) for key, start in (("scale", 1.0), ("offset", 0.0))
     )
     # float64 before the sum: 16-bit digital numbers times 1e-4 lose nothing then.
     values = (scene.astype("float64") * scale + offset).astype("float32").where(valid_mask(scene))
@@ -60,7 +55,7 @@ def physical(scene: xr.DataArray) -> xr.DataArray:
 
 
 def nodata_of(scene: xr.DataArray) -> float | int | tuple[float | None, ...] | None:
-    """The nodata value(s) of a scene or of an array made elsewhere (rioxarray style); None if none."""
+    """Find the nodata value(s) of a scene or of an array made elsewhere; None if none."""
     for where in (scene.attrs, scene.encoding):
         for key in ("nodata", "_FillValue", "missing_value"):
             if (value := where.get(key)) is not None:
@@ -68,7 +63,7 @@ def nodata_of(scene: xr.DataArray) -> float | int | tuple[float | None, ...] | N
     return None
 
 
-def _per_band(scene: xr.DataArray, value: float | Sequence[float]) -> float | xr.DataArray:
+def _per_band(value: float | Sequence[float]) -> float | xr.DataArray:
     if isinstance(value, int | float):
         return value
     return xr.DataArray(np.asarray(value, dtype=float), dims="band")
@@ -81,15 +76,9 @@ def _equals(bands: xr.DataArray, nodata: float | int | tuple[float | None, ...])
             for i, value in enumerate(nodata)
         ]
         return xr.concat(each, dim="band", coords="minimal", compat="override", join="override")
-    if np.isnan(nodata):
-        return np.isnan(bands) if bands.dtype.kind == "f" else _never(bands)
-    if bands.dtype.kind in "iu":
-        limits = np.iinfo(bands.dtype)
-        if nodata != int(nodata) or not limits.min <= nodata <= limits.max:
-            return _never(bands)  # -9999 in a uint8 file: no pixel can hold it
-        return bands == bands.dtype.type(int(nodata))
-    with np.errstate(over="ignore"):
-        return bands == bands.dtype.type(nodata)
+    if not holds(bands.dtype, nodata):
+        return _never(bands)
+    return bands.isnull() if np.isnan(nodata) else bands == as_pixel(bands.dtype, nodata)
 
 
 def _never(bands: xr.DataArray) -> xr.DataArray:

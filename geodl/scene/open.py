@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import dask.array as da
@@ -11,52 +11,19 @@ import numpy as np
 import odc.geo.xr  # registers the `.odc` accessor
 import xarray as xr
 
-from geodl.errors import OptionError, SceneError
-from geodl.scene.bands import name_bands, parse_bands, parse_sensor, raw_name, sensor_of
-from geodl.scene.georeference import crs_name, grid_of
-from geodl.scene.grid import Grid, corner_distance, pixel_size_metres, same_grid
+from geodl.errors import SceneError
+from geodl.scene.bands import raw_name
+from geodl.scene.georeference import grid_of
+from geodl.scene.grid import Grid, axes_between, same_grid
 from geodl.scene.header import Header, read_header
 from geodl.scene.lazy import lazy_array
-from geodl.scene.reader import FileBands, MaskReader, PixelReader, Target
-from geodl.scene.units import Number, Units, parse_scale, units_of
-
-PathLike = str | os.PathLike[str]
+from geodl.scene.part import Part, PathLike, common_grid, resampled_grid, understand
+from geodl.scene.reader import FileBands, MaskReader, PixelReader
+from geodl.scene.units import Number
 
 # A chunk is what one task reads when a whole scene is computed; smaller windows read only themselves.
 _CHUNK_BYTES = 64 * 2**20
 _CHUNK_SIDE = 2048
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One file of a scene, understood: which bands it gives, where, and in what units."""
-
-    header: Header
-    grid: Grid
-    names: tuple[str, ...]
-    indexes: tuple[int, ...]
-    sensor: str | None
-    units: Units
-    notes: tuple[str, ...]
-    use_masks: bool
-
-    @property
-    def nodata(self) -> tuple[float | None, ...]:
-        """Nodata value of each band that is used."""
-        if not self.use_masks or self.header.pixel_mask:
-            return tuple(None for _ in self.indexes)
-        return tuple(self.header.nodata[i - 1] for i in self.indexes)
-
-    def masks(self) -> list[tuple[tuple[int, ...], str]]:
-        """(band indexes, kind of `MaskReader`) of its explicit masks."""
-        if not self.use_masks:
-            return []
-        found: list[tuple[tuple[int, ...], str]] = []
-        if self.header.explicit_mask:
-            found.append((self.indexes, "mask"))
-        if self.header.alpha is not None and self.header.alpha not in self.indexes:
-            found.append(((self.header.alpha,), "band"))
-        return found
 
 
 def open_scene(
@@ -122,146 +89,10 @@ def open_scene(
     return assemble(parts, grid, mask_file, mask=mask)
 
 
-def understand(
-    paths: PathLike | Sequence[PathLike],
-    *,
-    bands: str | Sequence[str] | None,
-    scale: str | float | Sequence[float] | None,
-    mask: str,
-    sensor: str | None,
-    crs: str | None,
-    ungeoreferenced: bool,
-    allow_sparse: bool,
-    lenient: bool = False,
-) -> list[Part]:
-    """Read the headers of all files of a scene; parameters as for `open_scene` and `grid_of`."""
-    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    if not listed:
-        raise SceneError("scene", "no file is named", "name a raster")
-    chosen_sensor, chosen_units, names = parse_sensor(sensor), parse_scale(scale), parse_bands(bands)
-    headers = [read_header(os.fspath(path), allow_sparse=allow_sparse) for path in listed]
-    keep_alpha = mask == "none" or (
-        names is not None and len(names) == sum(header.count for header in headers)
-    )
-    parts = []
-    for header in headers:
-        grid, notes = grid_of(header, crs=crs, ungeoreferenced=ungeoreferenced, lenient=lenient)
-        parts.append(
-            _part(
-                header, grid, notes, chosen_sensor, chosen_units, mask != "none", keep_alpha, len(headers) > 1
-            )
-        )
-    return _named(parts, names)
-
-
-def _part(
-    header: Header, grid: Grid, notes: list[str], sensor: str | None, units: Units | None,
-    use_masks: bool, keep_alpha: bool, stacked: bool,
-) -> Part:  # fmt: skip
-    indexes = tuple(i for i in range(1, header.count + 1) if keep_alpha or i != header.alpha)
-    at = [i - 1 for i in indexes]
-    descriptions = [header.names[i] for i in at]
-    sensor = sensor or sensor_of(header.path, header.tags, descriptions)
-    names = name_bands(header.path, descriptions, [header.colors[i] for i in at], sensor, stacked=stacked)
-    units = units or units_of(
-        path=header.path,
-        dtype=header.dtype,
-        sensor=sensor,
-        tags=header.tags,
-        scales=[header.scales[i] for i in at],
-        offsets=[header.offsets[i] for i in at],
-        unit_tags=[header.units[i] for i in at],
-    )
-    if header.alpha is not None and not keep_alpha:
-        notes = [
-            *notes,
-            f"band {header.alpha} is an alpha band and used as mask; for a data band use --mask none",
-        ]
-    if units.note:
-        notes = [*notes, units.note]
-    return Part(
-        header=header, grid=grid, names=tuple(names), indexes=indexes, sensor=sensor, units=units,
-        notes=tuple(notes), use_masks=use_masks,
-    )  # fmt: skip
-
-
-def _named(parts: list[Part], names: list[str] | None) -> list[Part]:
-    """The parts with the names the user gives; names must be distinct."""
-    found = [name for part in parts for name in part.names]
-    what = f"scene {parts[0].header.path}"
-    if names is not None:
-        if len(names) != len(found):
-            raise SceneError(
-                what,
-                f"has {len(found)} bands ({', '.join(found[:20])}), but --bands names {len(names)}",
-                "name each of them once",
-            )
-        rest = iter(names)
-        parts = [replace(part, names=tuple(next(rest) for _ in part.names)) for part in parts]
-        found = names
-    if doubled := sorted({name for name in found if found.count(name) > 1}):
-        where = [Path(part.header.path).name for part in parts if set(doubled) & set(part.names)]
-        raise SceneError(
-            what,
-            f"band name {', '.join(doubled)} occurs twice (in {', '.join(where[:4])})",
-            "name all bands with --bands",
-        )
-    return parts
-
-
-def common_grid(parts: list[Part]) -> Grid:
-    """The finest grid of the files of one acquisition.
-
-    Raises
-    ------
-    SceneError
-        Their dtypes or CRS differ, or they do not cover the same area to half a coarse pixel.
-    """
-    finest = min(parts, key=lambda part: part.grid.pixel_size[0] * part.grid.pixel_size[1])
-    grid = finest.grid
-    for part in parts:
-        what = f"scene {part.header.path}"
-        if part.header.dtype != parts[0].header.dtype:
-            raise SceneError(
-                what,
-                f"is {part.header.dtype}, but {Path(parts[0].header.path).name} is {parts[0].header.dtype}",
-                "bring all files to one type with `gdal_translate -ot`",
-            )
-        if part.grid.crs != grid.crs:
-            named = [crs_name(g.crs) if g.crs else "pixel coordinates" for g in (part.grid, grid)]
-            raise SceneError(
-                what,
-                f"is in {named[0]}, but {Path(finest.header.path).name} is in {named[1]}",
-                "warp all files to one CRS with `gdalwarp -t_srs`",
-            )
-        # Distance in pixels of this file, the coarser one.
-        if not same_grid(part.grid, grid) and (grid.crs is None or corner_distance(part.grid, grid) > 0.5):
-            raise SceneError(
-                what,
-                f"does not cover the same area as {Path(finest.header.path).name}",
-                "stack only files of one acquisition and extent, or cut them with `gdalwarp -te`",
-            )
-    return grid
-
-
-def resampled_grid(parts: list[Part], grid: Grid, metres: float) -> Grid:
-    """The grid of the option ``resample``: same origin and area, square pixels on the ground."""
-    size = pixel_size_metres(grid)
-    if size is None:
-        raise SceneError(
-            f"scene {parts[0].header.path}",
-            "has no CRS, so its pixel size is unknown",
-            "leave --resample out",
-        )
-    if not 0 < metres < float("inf"):
-        raise OptionError(f"--resample {metres}", "is not a pixel size", "give metres, like 10")
-    return grid.scaled(metres / size[0], metres / size[1])
-
-
 def mask_file_of(
     mask: str, parts: list[Part], grid: Grid, *, crs: str | None, ungeoreferenced: bool
 ) -> FileBands | None:
-    """The mask file that the option ``mask`` names, if any, to be read on `grid`.
+    """Find the mask file that the option ``mask`` names, if any, to be read on `grid`.
 
     It must lie on the grid of one file of the scene; without georeferencing, have its size.
     """
@@ -282,21 +113,28 @@ def mask_file_of(
 
 
 def _file_bands(header: Header, indexes: tuple[int, ...], own: Grid, grid: Grid) -> FileBands:
-    target = None
-    if not same_grid(own, grid):
-        assert grid.crs is not None
-        target = Target(
-            height=grid.height, width=grid.width, transform=tuple(grid.transform[:6]), crs=grid.crs.to_wkt()
-        )
-    return FileBands(
-        path=header.path, driver=header.driver, indexes=indexes, bytes=header.bytes, mtime_ns=header.mtime_ns,
-        target=target, nodata=header.nodata if target else (), transform=tuple(own.transform[:6]) if target else None,
-    )  # fmt: skip
+    file = FileBands(
+        path=header.path,
+        driver=header.driver,
+        indexes=indexes,
+        bytes=header.bytes,
+        mtime_ns=header.mtime_ns,
+    )
+    if same_grid(own, grid):
+        return file
+    return replace(file, axes=axes_between(own, grid))
 
 
 def assemble(parts: list[Part], grid: Grid, mask_file: FileBands | None, *, mask: str) -> xr.DataArray:
-    """The lazy scene on `grid`; ``mask`` as for `open_scene`."""
-    files = tuple(_file_bands(part.header, part.indexes, part.grid, grid) for part in parts)
+    """Build the lazy scene on `grid`; ``mask`` as for `open_scene`."""
+    files = tuple(
+        replace(
+            _file_bands(part.header, part.indexes, part.grid, grid),
+            masks=tuple(part.masks()),
+            nodata=part.nodata,
+        )
+        for part in parts
+    )
     masks = [
         (replace(file, indexes=indexes), kind)
         for file, part in zip(files, parts, strict=True)
@@ -351,7 +189,7 @@ def _multiple(block: int, limit: int) -> int:
 def _attributes(parts: list[Part], mask: str) -> dict[str, object]:
     units = {part.units.units for part in parts}
     sensors = {part.sensor for part in parts}
-    nodata = _merged([value for part in parts for value in part.nodata])
+    nodata = _merged([part.nodata[i - 1] for part in parts for i in part.indexes])
     return {
         "units": units.pop() if len(units) == 1 else "unknown",
         "scale": _per_band(parts, "scale"),
@@ -380,7 +218,7 @@ def _merged(values: list[float | None]) -> float | tuple[float | None, ...] | No
 def _name(parts: list[Part]) -> str:
     """File stem, or what the stems of several files begin with."""
     stems = [Path(part.header.path).stem for part in parts]
-    common = os.path.commonprefix(stems)
+    common = os.path.commonprefix(stems)  # noqa: RUF071 - of names, character by character
     if len(stems) > 1:
         common = re.sub(r"[_\-. ]?(B|band|SR)?[_\-. 0]*$", "", common, flags=re.IGNORECASE)
     return raw_name(common) or raw_name(stems[0]) or "scene"

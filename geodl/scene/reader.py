@@ -1,53 +1,43 @@
 """Windows of pixels out of files: what Dask calls when a piece of a scene is computed."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
-from affine import Affine
-from rasterio.crs import CRS
-from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
-from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geodl.errors import SceneError
-from geodl.scene.safety import gdal_reason, gdal_watched, open_raster, refuse_damage
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """The grid that a file is resampled onto; same CRS as the file, other pixels.
-
-    `crs` is WKT. Plain values, so that readers travel to Dask workers.
-    """
-
-    height: int
-    width: int
-    transform: tuple[float, float, float, float, float, float]
-    crs: str
+from geodl.scene.nodata import empty_value, equals_nodata, holds
+from geodl.scene.resample import Axis, bilinear
+from geodl.scene.safety import GDAL_ERRORS, gdal_reason, gdal_watched, open_raster, refuse_damage
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileBands:
-    """Some bands of one file, and how to get them onto the grid of the scene."""
+    """Some bands of one file, and how to get them onto the grid of the scene.
+
+    Plain values only, so that readers travel to Dask workers.
+    """
 
     path: str
     driver: str
     indexes: tuple[int, ...]
+    """GDAL's, from 1."""
     bytes: int
     mtime_ns: int
-    target: Target | None = None
+    axes: tuple[Axis, Axis] | None = None
+    """Rows and columns of the scene on those of the file, where its pixels differ."""
     nodata: tuple[float | None, ...] = ()
-    transform: tuple[float, float, float, float, float, float] | None = None
-    """Where the file lies; with `target` only."""
+    """Of every band of the file; used with `axes`."""
+    masks: tuple[tuple[tuple[int, ...], str], ...] = ()
+    """(band indexes, kind as for `MaskReader`); used with `axes`."""
 
     @contextmanager
     def opened(self, rows: slice, columns: slice) -> Iterator[DatasetReader]:
-        """The dataset, for one thread; errors name the file and the window.
+        """Open the dataset for one thread; errors name the file and the window.
 
         A handle is never shared: eight threads on one handle were seen to return wrong pixels.
         """
@@ -57,14 +47,14 @@ class FileBands:
         with gdal_watched() as warnings, open_raster(self.path, self.driver) as dataset:
             try:
                 yield dataset
-            except RasterioError as error:
+            except GDAL_ERRORS as error:
                 cause = f"its pixels cannot be read at {where} ({gdal_reason(error, self.path)})"
                 raise SceneError(what, cause, "get the file again") from error
             refuse_damage(self.path, warnings)
 
     def _refuse_changed(self) -> None:
         try:
-            status = os.stat(self.path)
+            status = Path(self.path).stat()
         except OSError as error:
             raise SceneError(
                 f"scene {self.path}", f"cannot be read ({error.strerror})", "put the file back"
@@ -74,32 +64,25 @@ class FileBands:
 
     def read(self, indexes: tuple[int, ...], rows: slice, columns: slice) -> np.ndarray:
         """(len(indexes), rows, columns) in the dtype of the file; `indexes` are GDAL's."""
-        window = Window.from_slices(rows, columns)  # type: ignore[no-untyped-call]
         with self.opened(rows, columns) as dataset:
-            if self.target is None:
-                return dataset.read(list(indexes), window=window)
-            return np.stack([self._warped(dataset, index, window) for index in indexes])
+            if self.axes is None:
+                return dataset.read(list(indexes), window=_window(rows, columns))
+            return np.stack([self._resampled(dataset, index, rows, columns) for index in indexes])
 
-    def _warped(self, dataset: DatasetReader, index: int, window: Window) -> np.ndarray:
-        assert self.target is not None
-        nodata = self.nodata[index - 1] if self.nodata else None
-        if nodata is None and np.dtype(dataset.dtypes[index - 1]).kind == "f":
-            nodata = float("nan")
-        crs = CRS.from_wkt(self.target.crs)
-        with WarpedVRT(
-            dataset,
-            src_crs=crs,
-            crs=crs,
-            transform=Affine(*self.target.transform),
-            width=self.target.width,
-            height=self.target.height,
-            resampling=Resampling.bilinear,
-            src_nodata=nodata,
-            nodata=nodata,
-            tolerance=1e-6,
-            UNIFIED_SRC_NODATA="NO",
-        ) as warped:
-            return warped.read(index, window=window)
+    def _resampled(self, dataset: DatasetReader, index: int, rows: slice, columns: slice) -> np.ndarray:
+        assert self.axes is not None
+        down, across = self.axes
+        window = _window(down.needed(rows), across.needed(columns))
+        values = dataset.read(index, window=window)
+        valid = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
+        for bands, kind in self.masks:
+            valid &= mask_in(dataset, bands, kind, window)
+        nodata = self.nodata[index - 1]
+        if nodata is not None:
+            valid &= ~equals_nodata(values, nodata)
+        reserved = nodata is not None and holds(values.dtype, nodata)
+        fill = nodata if nodata is not None and reserved else empty_value(values.dtype)
+        return bilinear(values, valid, (down, rows), (across, columns), fill=fill, reserved=reserved)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +141,7 @@ class MaskReader:
     masks: tuple[tuple[FileBands, str], ...]
     height: int
     width: int
-    dtype: np.dtype = np.dtype(bool)
+    dtype: np.dtype = field(default_factory=lambda: np.dtype(bool))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -181,27 +164,23 @@ class MaskReader:
 
 def _read_mask(file: FileBands, kind: str, rows: slice, columns: slice) -> np.ndarray:
     with file.opened(rows, columns) as dataset:
-        take_rows, take_columns = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
-        row_at, column_at = _nearest(file, take_rows[:, None], take_columns[None, :])
-        row_at, column_at = np.clip(row_at, 0, dataset.height - 1), np.clip(column_at, 0, dataset.width - 1)
-        row0, column0 = int(row_at.min()), int(column_at.min())
-        window = Window.from_slices(  # type: ignore[no-untyped-call]
-            slice(row0, int(row_at.max()) + 1), slice(column0, int(column_at.max()) + 1)
-        )
-        if kind == "band":
-            seen = dataset.read(file.indexes[0], window=window) != 0
-        else:
-            seen = (dataset.read_masks(list(file.indexes), window=window) != 0).all(axis=0)
-        return seen[row_at - row0, column_at - column0]
+        if file.axes is None:
+            return mask_in(dataset, file.indexes, kind, _window(rows, columns))
+        row_at, column_at = file.axes[0].nearest(rows), file.axes[1].nearest(columns)
+        top, left = int(row_at.min()), int(column_at.min())
+        window = _window(slice(top, int(row_at.max()) + 1), slice(left, int(column_at.max()) + 1))
+        return mask_in(dataset, file.indexes, kind, window)[np.ix_(row_at - top, column_at - left)]
 
 
-def _nearest(file: FileBands, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel of the file under the centre of each pixel of the scene."""
-    if file.target is None or file.transform is None:
-        return rows, columns
-    across = ~Affine(*file.transform) * Affine(*file.target.transform)
-    x, y = across * (columns + 0.5, rows + 0.5)
-    return np.floor(y).astype(int), np.floor(x).astype(int)
+def mask_in(dataset: DatasetReader, indexes: tuple[int, ...], kind: str, window: Window) -> np.ndarray:
+    """Read an explicit mask (rows, columns): True = valid; kinds as for `MaskReader`."""
+    if kind == "band":
+        return dataset.read(indexes[0], window=window) != 0
+    return (dataset.read_masks(list(indexes), window=window) != 0).all(axis=0)
+
+
+def _window(rows: slice, columns: slice) -> Window:
+    return Window.from_slices(rows, columns)  # type: ignore[no-untyped-call]
 
 
 def _slices(

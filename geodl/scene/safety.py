@@ -10,18 +10,24 @@ import os
 import re
 import stat
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import rasterio
-from rasterio.errors import RasterioError
+from rasterio._err import CPLE_BaseError  # raised as it is by property reads: no public base
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from geodl.errors import SceneError
 
+# A scene says so itself, in its notes or by an error; `catch_warnings` is not safe among threads.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
 CACHE_BYTES = 128 * 2**20
 READS = "GeoTIFF, JPEG 2000, PNG and JPEG"
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -181,13 +187,12 @@ def open_raster(path: str, driver: str, **options: str) -> Iterator[DatasetReade
         GDAL refuses the file; its reason is the cause.
     """
     try:
-        dataset = rasterio.open(path, driver=driver, sharing=False, **options)
-    except RasterioError as error:
+        with rasterio.open(path, driver=driver, sharing=False, **options) as dataset:
+            yield dataset
+    except GDAL_ERRORS as error:
         raise SceneError(
             f"scene {path}", gdal_reason(error, path), "get the file again or rewrite it"
         ) from error
-    with dataset:
-        yield dataset
 
 
 def refuse_damage(path: str, messages: list[str]) -> None:
@@ -201,7 +206,7 @@ def refuse_damage(path: str, messages: list[str]) -> None:
 
 
 def gdal_reason(error: BaseException, path: str) -> str:
-    """What GDAL said, without rasterio's 'See previous exception' and without the path."""
+    """Return what GDAL said, without rasterio's 'See previous exception' and without the path."""
     deepest: BaseException = error
     while deepest.__cause__ is not None:
         deepest = deepest.__cause__

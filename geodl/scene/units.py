@@ -34,7 +34,7 @@ class Units:
 
 
 def parse_scale(scale: str | float | Sequence[float] | None) -> Units | None:
-    """The option ``--scale``: a number, ``(scale, offset)``, ``"0.0001,-0.1"`` or ``"none"``.
+    """Parse the option ``--scale``: a number, ``(scale, offset)``, ``"0.0001,-0.1"`` or ``"none"``.
 
     >>> parse_scale("0.0001,-0.1")
     Units(units='reflectance', scale=0.0001, offset=-0.1, note='')
@@ -69,7 +69,7 @@ def units_of(
     offsets: Sequence[float],
     unit_tags: Sequence[str],
 ) -> Units:
-    """Units of the bands of one file by its own account.
+    """Tell the units of the bands of one file by its own account.
 
     The order is: scale tags of the file, 8-bit values, the product that the sensor and the file name
     tell of; otherwise unknown, with a note that names the option.
@@ -95,7 +95,7 @@ def units_of(
 
 
 def processing_baseline(path: str, tags: dict[str, str]) -> float | None:
-    """Sentinel-2 processing baseline from tags or the product name (``_N0509_``); None if unknown.
+    """Find the Sentinel-2 processing baseline in tags or the product name (``_N0509_``); None if unknown.
 
     >>> processing_baseline("S2A_MSIL2A_20230101T100000_N0509_R122_T33UUP_20230101T1.tif", {})
     5.09
@@ -123,8 +123,8 @@ def _landsat(path: str) -> Units:
     if re.search(r"_L1[A-Z]{2}_\d{6}_", path):
         return Units(units="digital_number")
     note = (
-        "Landsat of unknown level: use --scale 2.75e-5,-0.2 (Collection 2 Level 2), --scale 0.0001 (older surface "
-        "reflectance) or --scale none (digital numbers)"
+        "Landsat of unknown level: use --scale 2.75e-5,-0.2 (Collection 2 Level 2), --scale 0.0001 (older "
+        "surface reflectance) or --scale none (digital numbers)"
     )
     return Units(units="unknown", note=note)
 
@@ -137,12 +137,12 @@ def _refuse_unusable(path: str, scales: Sequence[float], offsets: Sequence[float
 
 
 def _looks_like_reflectance(dtype: np.dtype, scales: Sequence[float], offsets: Sequence[float]) -> bool:
-    """Whether the largest storable value is a reflectance: 0.5 to 10. Heights and temperatures are not."""
+    """Whether the largest storable value is a reflectance: 0.5 to 20. Heights and temperatures are not."""
     if dtype.kind not in "iu":
         return False
     top = float(np.iinfo(dtype).max)
     return all(
-        0.5 <= top * scale <= 10 and abs(offset) <= 1 for scale, offset in zip(scales, offsets, strict=True)
+        0.5 <= top * scale <= 20 and abs(offset) <= 1 for scale, offset in zip(scales, offsets, strict=True)
     )
 
 

@@ -1,7 +1,7 @@
 """Class rasters to vector layers.
 
 `VECTORIZERS` is the table of ways to do it: one row per kind of layer, named by `geodl.task.Task`. A row
-is called as ``row(raster, confidence=..., names=..., connectivity=...)`` and yields `FeatureBatch` es.
+is called as ``row(raster, confidence=..., names=..., connectivity=...)`` and yields `FeatureBatch` values.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,9 +14,9 @@ import xarray as xr
 from geodl.errors import OptionError
 from geodl.models.spec import ClassSpec
 from geodl.task import TASKS
+from geodl.vector import source as sources
 from geodl.vector.batch import Batches, FeatureBatch
 from geodl.vector.polygons import polygonize
-from geodl.vector import source as sources
 from geodl.vector.source import ClassRaster, ConfidenceRaster
 
 __all__ = [
@@ -84,7 +84,7 @@ def vectorize_batches(
     classes: Iterable[ClassSpec] | None = None,
     connectivity: int = 4,
 ) -> Batches:
-    """As `vectorize`, but yield the features in batches, in flat memory, for `geodl.publish.write_vectors`."""
+    """Yield the features of `vectorize` in batches, in flat memory, for `geodl.publish.write_vectors`."""
     return _start(class_raster, task, confidence, classes, connectivity)[1]
 
 
@@ -97,7 +97,9 @@ def _start(source: Source, task: str, confidence: Source | None, classes, connec
     certainty = None if confidence is None else sources.confidence_raster(confidence)
     if certainty is not None and certainty.shape != raster.shape:
         raise OptionError(
-            "confidence", f"has the shape {certainty.shape}, the classes {raster.shape}", "give both on one grid"
+            "confidence",
+            f"has the shape {certainty.shape}, the classes {raster.shape}",
+            "give both on one grid",
         )
     names = {c.value: c.name for c in (raster.classes if classes is None else classes)}
     rows = VECTORIZERS[TASKS[task].vectorizer]

@@ -27,7 +27,7 @@ class PixelAreas:
     """
 
     def __init__(self, crs: CRS, transform: Affine, shape: tuple[int, int]) -> None:
-        geodetic = crs.geodetic_crs
+        geodetic = _geodetic(crs)
         assert geodetic is not None
         assert geodetic.ellipsoid is not None
         self._transform, self._shape = transform, shape
@@ -59,7 +59,8 @@ class PixelAreas:
     def _geocentric(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
         """Points on the ellipsoid, shape (3, rows, columns), in metres; NaN where there is none."""
         column, row = np.broadcast_arrays(column, row)
-        longitude, latitude = self._to_geodetic.transform(*(self._transform * (column, row)))
+        a, b, c, d, e, f = self._transform[:6]
+        longitude, latitude = self._to_geodetic.transform(a * column + b * row + c, d * column + e * row + f)
         with np.errstate(invalid="ignore"):
             longitude, latitude = np.asarray(longitude) * self._radians, np.asarray(latitude) * self._radians
             sine, cosine = np.sin(latitude), np.cos(latitude)
@@ -80,9 +81,18 @@ class PixelAreas:
         return max(1, int(NODE_SPACING / np.sqrt(known.max()))) if known.size and known.max() > 0 else 1
 
 
-def measurable(crs: CRS | None) -> bool:
+def measurable(crs: CRS) -> bool:
     """Whether pixels of a raster in `crs` have an area on the earth."""
-    return crs is not None and crs.geodetic_crs is not None and crs.geodetic_crs.ellipsoid is not None
+    geodetic = _geodetic(crs)
+    return geodetic is not None and geodetic.ellipsoid is not None
+
+
+def _geodetic(crs: CRS) -> CRS | None:
+    """Longitude and latitude proper, also below a rotated pole."""
+    geodetic = crs.geodetic_crs
+    while geodetic is not None and geodetic.source_crs is not None:
+        geodetic = geodetic.source_crs
+    return geodetic
 
 
 def _nodes(positions: np.ndarray, step: int) -> np.ndarray:

@@ -20,6 +20,9 @@ class FeatureBatch:
     geometry: np.ndarray
     """Shapely geometries in the coordinates of the layer, shape (n,)."""
 
+    geometry_type: str = "Polygon"
+    """OGC name of the type of all geometries of the layer."""
+
     def __len__(self) -> int:
         return len(self.geometry)
 

@@ -6,6 +6,7 @@ each column the turning corners of one region come in pairs that an edge joins (
 rectilinear polygons); following the pairs gives the rings. No geometry is ever unioned.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +35,7 @@ class Corners:
 
     def take(self, index: np.ndarray) -> "Corners":
         """Return those at `index`, which is a mask or holds positions."""
-        return Corners(
-            region=self.region[index], x=self.x[index], y=self.y[index], code=self.code[index]
-        )
+        return Corners(region=self.region[index], x=self.x[index], y=self.y[index], code=self.code[index])
 
 
 def find_corners(classes: np.ndarray, regions: np.ndarray, nodata: int, first_row: int) -> Corners:
@@ -107,10 +106,9 @@ def trace(corners: Corners) -> Rings:
     A region whose pixels are joined by their edges has exactly one ring that is not a hole. Rings are
     ordered by region, exteriors before holes, then by their first corner from the top left.
     """
-    order = np.lexsort((corners.code & RIGHT, corners.x, corners.y, corners.region))
-    corners = corners.take(order)
+    corners = corners.take(_order(corners.region, corners.y, corners.x, corners.code & RIGHT))
     along = np.arange(len(corners)) ^ 1
-    order = np.lexsort((corners.code & DOWN, corners.y, corners.x, corners.region))
+    order = _order(corners.region, corners.x, corners.y, corners.code & DOWN)
     across = np.empty_like(order)
     across[order[0::2]], across[order[1::2]] = order[1::2], order[0::2]
     # With the region on the left, the ring leaves its convex upper left and lower right corners
@@ -119,6 +117,17 @@ def trace(corners: Corners) -> Rings:
     following = np.where(diagonal ^ (corners.code & CONCAVE > 0), across, along)
     index, length = _walk(following.tolist(), _twins(corners).tolist())
     return _close(corners, np.array(index, np.int64), np.array(length, np.int64))
+
+
+def _order(region: np.ndarray, major: np.ndarray, minor: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Order by the four keys, none negative; one sort of one number where the four fit into it."""
+    sizes = [int(key.max(initial=0)) + 1 for key in (region, major, minor, last)]
+    if math.prod(sizes) > np.iinfo(np.int64).max:
+        return np.lexsort((last, minor, major, region))
+    number = region.astype(np.int64)
+    for key, size in zip((major, minor, last), sizes[1:], strict=True):
+        number = number * size + key
+    return np.argsort(number, kind="stable")
 
 
 def _twins(corners: Corners) -> np.ndarray:
@@ -140,9 +149,12 @@ def _walk(following: list[int], twin: list[int]) -> tuple[list[int], list[int]]:
     index: list[int] = []
     length: list[int] = []
     seen = bytearray(len(following))
+    place: dict[int, int] = {}  # of the corners of `path` that have a twin
     for start in range(len(following)):
+        if seen[start]:
+            continue
         path: list[int] = []
-        place: dict[int, int] = {}
+        place.clear()
         at = start
         while not seen[at]:
             seen[at] = 1
@@ -158,9 +170,8 @@ def _walk(following: list[int], twin: list[int]) -> tuple[list[int], list[int]]:
                 place[at] = len(path)
             path.append(at)
             at = following[at]
-        if path:
-            index += path
-            length.append(len(path))
+        index += path
+        length.append(len(path))
     return index, length
 
 
@@ -175,18 +186,22 @@ def _close(corners: Corners, index: np.ndarray, length: np.ndarray) -> Rings:
     # first point is no edge, so it counts nothing.
     step = np.diff(points, axis=0, append=points[:1])
     step[start[1:] - 1] = 0
-    area = np.add.reduceat(points[:, 0] * step[:, 1] - points[:, 1] * step[:, 0], start[:-1]) if len(end) else end
+    area = (
+        np.add.reduceat(points[:, 0] * step[:, 1] - points[:, 1] * step[:, 0], start[:-1])
+        if len(end)
+        else end
+    )
     hole = area > 0  # y points down: exteriors, counterclockwise on a map, have a negative area
-    return _take_rings(Rings(points=points, start=start, region=region, hole=hole), np.lexsort((hole, region)))
+    return _take_rings(
+        Rings(points=points, start=start, region=region, hole=hole), np.lexsort((hole, region))
+    )
 
 
 def _take_rings(rings: Rings, order: np.ndarray) -> Rings:
     length = np.diff(rings.start)[order]
     start = np.concatenate([[0], np.cumsum(length)])
     index = np.arange(start[-1]) + np.repeat(rings.start[:-1][order] - start[:-1], length)
-    return Rings(
-        points=rings.points[index], start=start, region=rings.region[order], hole=rings.hole[order]
-    )
+    return Rings(points=rings.points[index], start=start, region=rings.region[order], hole=rings.hole[order])
 
 
 def build_polygons(rings: Rings, transform: Affine, *, multi: bool) -> np.ndarray:
@@ -207,7 +222,9 @@ def build_polygons(rings: Rings, transform: Affine, *, multi: bool) -> np.ndarra
     """
     if multi:
         rings = _holes_behind_their_exteriors(rings)
-    x, y = transform * (rings.points[:, 0], rings.points[:, 1])
+    x, y = rings.points[:, 0], rings.points[:, 1]
+    a, b, c, d, e, f = transform[:6]
+    points = np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
     exterior = np.flatnonzero(~rings.hole)
     offsets: tuple[np.ndarray, ...] = (rings.start, np.append(exterior, len(rings.hole)))
     kind = shapely.GeometryType.POLYGON
@@ -215,7 +232,7 @@ def build_polygons(rings: Rings, transform: Affine, *, multi: bool) -> np.ndarra
         kind = shapely.GeometryType.MULTIPOLYGON
         region = rings.region[exterior]
         offsets += (np.append(np.flatnonzero(np.diff(region, prepend=-1)), len(region)),)
-    geometry = shapely.from_ragged_array(kind, np.stack([x, y], axis=1).astype(np.float64), offsets)
+    geometry = shapely.from_ragged_array(kind, points.astype(np.float64), offsets)
     return shapely.orient_polygons(geometry) if transform.determinant > 0 else geometry
 
 
@@ -231,7 +248,9 @@ def _holes_behind_their_exteriors(rings: Rings) -> Rings:
     corner = np.stack([_first_corner(rings, ring) for ring in hole]) if len(hole) else np.empty((0, 2))
     offsets = (rings.start, np.arange(len(rings.hole) + 1))
     discs = shapely.from_ragged_array(shapely.GeometryType.POLYGON, rings.points.astype(np.float64), offsets)
-    point, disc = shapely.STRtree(discs[exterior]).query(shapely.points(corner + (0.5, -0.5)), predicate="within")
+    point, disc = shapely.STRtree(discs[exterior]).query(
+        shapely.points(corner + np.array([0.5, -0.5])), predicate="within"
+    )
     own = rings.region[hole[point]] == rings.region[exterior[disc]]
     point, disc = point[own], disc[own]
     by_size = np.argsort(-shapely.area(discs[exterior[disc]]), kind="stable")
@@ -239,6 +258,6 @@ def _holes_behind_their_exteriors(rings: Rings) -> Rings:
     return _take_rings(rings, np.lexsort((rings.hole, owner)))
 
 
-def _first_corner(rings: Rings, ring: int) -> np.ndarray:
+def _first_corner(rings: Rings, ring: np.integer) -> np.ndarray:
     points = rings.points[rings.start[ring] : rings.start[ring + 1]]
     return points[np.lexsort((points[:, 0], points[:, 1]))[0]]

@@ -5,6 +5,7 @@ how the raster was computed or stored. Memory holds one strip and the corners of
 its lower edge.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -54,16 +55,21 @@ def polygonize(
         ``confidence`` (mean over the polygon, 0..1, NaN where unknown). Polygons come in the order of the
         strips that end them, then of their first pixel, row by row.
     """
-    height, width = raster.shape
-    strip_rows = strip_rows or rows_per_strip(width)
-    areas = PixelAreas(raster.crs, raster.transform, raster.shape) if measurable(raster.crs) else None  # type: ignore[arg-type]
-    table = _Table(names=names or {}, area="area_px" if areas is None else "area_m2",
-                   confidence=confidence is not None)
-    state = _nothing_open(width, raster.nodata)
+    strip_rows = strip_rows or rows_per_strip(raster.shape[1])
+    areas = None
+    if raster.crs is not None and measurable(raster.crs):
+        areas = PixelAreas(raster.crs, raster.transform, raster.shape)
+    table = _Table(
+        names=names or {},
+        area="area_px" if areas is None else "area_m2",
+        confidence=confidence is not None,
+        geometry_type="Polygon" if connectivity == 4 else "MultiPolygon",
+    )
+    state = _nothing_open(raster.shape[1], raster.nodata)
     features = 0
     yield table.batch(features, _no_regions(), np.empty(0, object))
     for start, classes, percent in _strips(raster, confidence, strip_rows):
-        weights = None if areas is None or start == height else areas.rows(start, start + len(classes))
+        weights = None if areas is None else areas.rows(start, start + len(classes))
         strip = _measure(classes, percent, weights, raster.nodata, connectivity)
         state, closed, corners = _join(state, classes, strip, raster.nodata, connectivity, start)
         if len(closed.value):
@@ -96,8 +102,10 @@ class _Regions:
 
     def take(self, index: np.ndarray) -> "_Regions":
         return _Regions(
-            value=self.value[index], area=self.area[index],
-            certain=self.certain[index], measured=self.measured[index],
+            value=self.value[index],
+            area=self.area[index],
+            certain=self.certain[index],
+            measured=self.measured[index],
         )
 
 
@@ -127,26 +135,31 @@ class _Open:
 
 
 def _nothing_open(width: int, nodata: int) -> _Open:
-    return _Open(classes=np.full(width, nodata), index=np.zeros(width, np.int64),
-                 regions=_no_regions(), corners=[])
+    return _Open(
+        classes=np.full(width, nodata), index=np.zeros(width, np.int64), regions=_no_regions(), corners=[]
+    )
 
 
 def _strips(raster: ClassRaster, confidence: ConfidenceRaster | None, rows: int):
-    """Yield (first row, classes, confidence); at last one row of nodata, which closes every region."""
+    """Yield (first row, classes, confidence); the last strip ends with a row of nodata, which closes all."""
     height, width = raster.shape
     for start in range(0, height, READ_ROWS):
         stop = min(start + READ_ROWS, height)
         classes = raster.read(start, stop)
         percent = None if confidence is None else confidence.read(start, stop)
+        if stop == height:
+            classes = np.vstack([classes, np.full((1, width), raster.nodata, classes.dtype)])
+            percent = None if percent is None else np.vstack([percent, np.full((1, width), np.nan)])
         for row in range(0, stop - start, rows):
-            part = slice(row, row + rows)
-            yield start + row, classes[part], None if percent is None else percent[part]
-    yield height, np.full((1, width), raster.nodata, classes.dtype), None
+            end = row + rows if start + row + rows < height else None
+            yield start + row, classes[row:end], None if percent is None else percent[row:end]
 
 
 def _measure(classes, percent, weights, nodata: int, connectivity: int) -> _Strip:
     """Label the regions of a strip and sum over them."""
-    labels, count = label(classes, background=nodata, return_num=True, connectivity=1 if connectivity == 4 else 2)
+    labels, count = label(
+        classes, background=nodata, return_num=True, connectivity=1 if connectivity == 4 else 2
+    )
     flat = labels.ravel()
     value = np.zeros(count + 1, np.int64)
     value[flat] = classes.ravel()
@@ -168,11 +181,13 @@ def _join(state: _Open, classes, strip: _Strip, nodata: int, connectivity: int, 
     """
     count = len(strip.regions.value)
     above = np.where(state.classes == nodata, 0, state.index + count + 1)
-    number, total = _merge(state.classes, above, classes[0], strip.labels[0], nodata, connectivity,
-                           count + len(state.corners))
+    number, total = _merge(
+        state.classes, above, classes[0], strip.labels[0], nodata, connectivity, count + len(state.corners)
+    )
     regions = _sum(strip.regions, state.regions, number, total)
-    corners = find_corners(np.vstack([state.classes[None], classes]), np.vstack([above[None], strip.labels]),
-                           nodata, first_row)
+    corners = find_corners(
+        np.vstack([state.classes[None], classes]), np.vstack([above[None], strip.labels]), nodata, first_row
+    )
     corners = Corners(region=number[corners.region - 1], x=corners.x, y=corners.y, code=corners.code)
 
     last = classes[-1] != nodata
@@ -198,7 +213,7 @@ def _join(state: _Open, classes, strip: _Strip, nodata: int, connectivity: int, 
 
 
 def _merge(classes_above, above, classes_below, below, nodata: int, connectivity: int, count: int):
-    """Number the regions anew after joining those that touch across the border between two rows.
+    """Join the regions that touch across the border between two rows, and number all of them anew.
 
     Nodes are 1 to `count`. Returns the new number of each, from 0, and how many there are.
     """
@@ -229,7 +244,8 @@ def _ranked(corners: Corners, rank: np.ndarray) -> Corners:
 
 def _numbered(parts: list[Corners], region: int) -> list[Corners]:
     return [
-        Corners(region=np.broadcast_to(region, len(part)), x=part.x, y=part.y, code=part.code) for part in parts
+        Corners(region=np.broadcast_to(region, len(part)), x=part.x, y=part.y, code=part.code)
+        for part in parts
     ]
 
 
@@ -237,7 +253,7 @@ def _split(corners: Corners) -> list[Corners]:
     """One piece per region; empty ones are left out."""
     corners = corners.take(np.argsort(corners.region, kind="stable"))
     edges = np.flatnonzero(np.diff(corners.region, prepend=-1, append=-1))
-    return [corners.take(np.arange(a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [corners.take(np.arange(a, b)) for a, b in itertools.pairwise(edges)]
 
 
 def _concatenate(parts: list[Corners]) -> Corners:
@@ -251,8 +267,9 @@ def _concatenate(parts: list[Corners]) -> Corners:
 
 def _by_first_pixel(corners: Corners) -> np.ndarray:
     """Order of regions by their topmost, then leftmost corner, which is that of their first pixel."""
-    order = np.lexsort((corners.x, corners.y))
-    _, first = np.unique(corners.region[order], return_index=True)
+    width = int(corners.x.max()) + 1
+    first = np.full(int(corners.region.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, corners.region, corners.y.astype(np.int64) * width + corners.x)
     return np.argsort(first)
 
 
@@ -263,6 +280,7 @@ class _Table:
     names: Mapping[int, str]
     area: str
     confidence: bool
+    geometry_type: str
 
     def batch(self, features_before: int, regions: _Regions, geometry: np.ndarray) -> FeatureBatch:
         count = len(geometry)
@@ -276,4 +294,4 @@ class _Table:
         if self.confidence:
             with np.errstate(invalid="ignore"):
                 columns["confidence"] = regions.certain / regions.measured
-        return FeatureBatch(columns=columns, geometry=geometry)
+        return FeatureBatch(columns=columns, geometry=geometry, geometry_type=self.geometry_type)

@@ -1,7 +1,7 @@
 """Class and confidence rasters as rows to read: from arrays, lazy or not, and from files."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from geodl.errors import OptionError, SceneError
 from geodl.models.spec import NODATA_CLASS, ClassSpec
 
 CLASSES_TAG = "GEODL_CLASSES"
-DRIVERS = ["GTiff", "PNG"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,9 @@ def confidence_raster(source: "xr.DataArray | str | Path") -> ConfidenceRaster:
         path = Path(source)
         with _open(path) as dataset:
             shape, dtype = dataset.shape, np.dtype(dataset.dtypes[0])
-        return ConfidenceRaster(shape=shape, read=lambda start, stop: _fractions(_rows(path, start, stop), dtype))
+        return ConfidenceRaster(
+            shape=shape, read=lambda start, stop: _fractions(_rows(path, start, stop), dtype)
+        )
     array = _plane(source, "confidence raster")
     return ConfidenceRaster(
         shape=(array.sizes["y"], array.sizes["x"]),
@@ -86,7 +87,7 @@ def confidence_raster(source: "xr.DataArray | str | Path") -> ConfidenceRaster:
 
 
 def _plane(array: xr.DataArray, what: str) -> xr.DataArray:
-    """The array as (y, x), whatever its spatial dims are called."""
+    """Return the array as (y, x), whatever its spatial dims are called."""
     array = array.squeeze([dim for dim in array.dims if dim in ("band", "time") and array.sizes[dim] == 1])
     if array.ndim != 2:
         raise OptionError(what, f"has the dims {array.dims}", "give one band with the dims (y, x)")
@@ -101,8 +102,8 @@ def _nodata_attribute(array: xr.DataArray) -> float | None:
 
 
 def _nodata(dtype: np.dtype, nodata: float | None, what: str):
-    """The value that stands for nodata in rows as read, and the function that makes it so."""
-    if dtype == bool or (dtype.kind in "iu" and dtype.itemsize <= 4):
+    """Return the value of nodata in rows as `read` gives them, and the function that makes it so."""
+    if dtype.kind == "b" or (dtype.kind in "iu" and dtype.itemsize <= 4):
         if nodata is not None and np.isfinite(nodata) and dtype == np.uint8 and 0 <= nodata <= 255:
             return int(nodata), np.asarray
         missing = np.iinfo(np.int64).min
@@ -147,21 +148,23 @@ def _class_file(path: Path) -> ClassRaster:
         )
 
 
-def _tagged_classes(path: Path, text: str | None) -> Sequence[ClassSpec]:
-    """The class table that `geodl.publish.write_cog` leaves in a tag."""
+def _tagged_classes(path: Path, text: str | None) -> tuple[ClassSpec, ...]:
+    """Read the class table that `geodl.publish.write_cog` leaves in a tag."""
     if text is None:
         return ()
     try:
         return tuple(TypeAdapter(list[ClassSpec]).validate_python(json.loads(text)))
     except (ValidationError, json.JSONDecodeError) as error:
-        raise SceneError(str(path), f"its tag {CLASSES_TAG} is damaged", "give the classes yourself") from error
+        raise SceneError(
+            str(path), f"its tag {CLASSES_TAG} is damaged", "give the classes yourself"
+        ) from error
 
 
 def _open(path: Path) -> rasterio.DatasetReader:
     if not path.is_file():  # also keeps /vsi paths and addresses away from GDAL
         raise SceneError(str(path), "is not a file", "give the path of a GeoTIFF")
     try:
-        return rasterio.open(path, driver=DRIVERS)
+        return rasterio.open(path, driver="GTiff")  # no VRT or other driver that opens further files
     except RasterioError as error:
         raise SceneError(str(path), f"cannot be opened: {error}", "give the path of a GeoTIFF") from error
 
@@ -172,4 +175,6 @@ def _rows(path: Path, start: int, stop: int) -> np.ndarray:
         try:
             return dataset.read(1, window=Window(0, start, dataset.width, stop - start))
         except RasterioError as error:
-            raise SceneError(str(path), f"cannot be read: {error}", "the file is damaged: make it again") from error
+            raise SceneError(
+                str(path), f"cannot be read: {error}", "the file is damaged: make it again"
+            ) from error

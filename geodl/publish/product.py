@@ -1,0 +1,232 @@
+"""The folder a run publishes: written beside its place, flushed, sealed by a manifest, renamed into place.
+
+Whatever ends a run, the final path is absent, or holds the previous product, or holds the new one whole.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from geodl.errors import ProductError
+from geodl.publish.files import flush, refuse_overwrite, sha256, writing
+
+MANIFEST = "manifest.json"
+FORMAT = "geodl-product"
+_RESERVED = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{device}{number}" for device in ("com", "lpt") for number in range(1, 10)),
+}
+
+
+def safe_name(name: str) -> str:
+    """Make a name that is one visible folder of at most 120 letters on every system.
+
+    >>> safe_name("../S2A:T32 2020"), safe_name("Ünïcode"), safe_name("..")
+    ('S2A_T32 2020', 'Ünïcode', 'scene')
+    """
+    name = unicodedata.normalize("NFC", name)
+    name = "".join("_" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in name)
+    name = re.sub(r"^[._\s-]+|[.\s]+$", "", name)
+    while len(name.encode()) > 120:
+        name = name[:-1]
+    name = name.rstrip(". ") or "scene"
+    return f"{name}_" if name.split(".")[0].lower() in _RESERVED else name
+
+
+class Product:
+    """A product in the making; `stage` makes one.
+
+    Parameters
+    ----------
+    folder : Path
+        Where its files are written.
+    final : Path
+        Where it will lie.
+    """
+
+    def __init__(self, folder: Path, final: Path) -> None:
+        self.folder, self.final, self.committed = folder, final, False
+
+    def path(self, name: str) -> Path:
+        """Path to write the file `name` to.
+
+        Raises
+        ------
+        ProductError
+            The name is not that of a file in this folder.
+        """
+        if (
+            not name
+            or name in (".", "..", MANIFEST)
+            or Path(name).name != name
+            or "\\" in name
+            or "\0" in name
+        ):
+            raise ProductError(
+                str(self.final), f"{name!r} cannot be a file of a product", "use a plain file name"
+            )
+        return self.folder / name
+
+    def commit(self, manifest: Mapping[str, Any]) -> Path:
+        """Seal the product and put it into its place.
+
+        Parameters
+        ----------
+        manifest : mapping
+            Inputs, model, options, versions: whatever JSON can hold. The names, sizes and hashes of the
+            files are added; clock times are the caller's affair, for without them a rerun is byte-identical.
+
+        Returns
+        -------
+        Path
+            The final folder.
+
+        Raises
+        ------
+        ProductError
+            The disk is full or the folder has gone; the previous product is still there.
+        """
+        with writing(self.final):
+            files = sorted(self.folder.iterdir())
+            listed = [
+                {"path": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)} for file in files
+            ]
+            for file in files:
+                flush(file)
+            whole = {**manifest, "format": FORMAT, "format_version": 1, "files": listed}
+            text = json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            seal = self.folder / MANIFEST
+            seal.write_bytes(text.encode() + b"\n")
+            flush(seal)
+            flush(self.folder)
+            _put_into_place(self.folder, self.final)
+        self.committed = True
+        return self.final
+
+
+@contextlib.contextmanager
+def stage(out: str | Path, name: str, *, inputs: Iterable[str | Path] = ()) -> Iterator[Product]:
+    """Open a product for writing; without `Product.commit` it leaves no trace.
+
+    Parameters
+    ----------
+    out : str or Path
+        Folder of products; made if need be.
+    name : str
+        Name of the scene; made safe by `safe_name`.
+    inputs : iterable of paths
+        Files the product must not replace.
+
+    Raises
+    ------
+    ProductError
+        The folder cannot be written, holds something that is not a product, or another run writes it.
+    """
+    out, name = Path(out), safe_name(name)
+    final = out / name
+    with writing(final):
+        out.mkdir(parents=True, exist_ok=True)
+        _tidy(out, name)
+    refuse_overwrite(inputs, final)
+    _refuse_foreign(final)
+    folder = out / f".{name}.partial-{os.getpid()}"
+    with writing(final):
+        folder.mkdir()
+    lock = _lock(folder)
+    product = Product(folder, final)
+    try:
+        yield product
+    finally:
+        if not product.committed:
+            shutil.rmtree(folder, ignore_errors=True)
+        _unlock(lock)
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any] | None:
+    """Read the manifest of a product, or return None where the folder is not a complete one."""
+    try:
+        manifest = json.loads((Path(folder) / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
+
+
+def _refuse_foreign(final: Path) -> None:
+    """Only an older product or an empty folder may be replaced."""
+    if not final.exists() and not final.is_symlink():
+        return
+    if final.is_symlink() or not final.is_dir():
+        raise ProductError(str(final), "exists and is not a folder", "move it away or choose another --out")
+    if any(final.iterdir()) and read_manifest(final) is None:
+        raise ProductError(
+            str(final), "holds files that are not a geodl product", "move them away or choose another --out"
+        )
+
+
+def _put_into_place(folder: Path, final: Path) -> None:
+    """Rename; an older product steps aside first and comes back if its successor cannot take its place."""
+    aside = final.with_name(f".{final.name}.old-{os.getpid()}")
+    _refuse_foreign(final)
+    replaced = final.exists()
+    if replaced:
+        final.rename(aside)
+    try:
+        folder.rename(final)
+    except OSError:
+        if replaced:
+            aside.rename(final)
+        raise
+    flush(final.parent)
+    if replaced:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _tidy(out: Path, name: str) -> None:
+    """Clean up after runs of this product that were killed; a living one is respected."""
+    for leftover in out.glob(f".{_glob_literal(name)}.partial-*"):
+        lock = _lock(leftover)
+        if lock is None:
+            raise ProductError(
+                str(out / name), "another run is writing it", "wait for it or choose another --out"
+            )
+        shutil.rmtree(leftover)
+        _unlock(lock)
+    for aside in out.glob(f".{_glob_literal(name)}.old-*"):
+        if (out / name).exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(out / name)  # killed between two renames: the older product is the last whole one
+
+
+def _glob_literal(name: str) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder for as long as this process lives, or return None where another one holds it."""
+    if sys.platform == "win32":
+        return -1  # Windows cannot lock folders; it refuses to rename one with open files
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _unlock(lock: int | None) -> None:
+    if lock is not None and lock >= 0:
+        os.close(lock)

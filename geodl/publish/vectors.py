@@ -1,0 +1,229 @@
+"""Vector layers, written batch by batch where the format can grow."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import geopandas
+import numpy as np
+import pyogrio
+import pyogrio.raw
+import shapely
+from pyproj import CRS, Transformer
+
+from geodl.errors import OptionError, ProductError
+from geodl.models.spec import ClassSpec
+from geodl.publish.files import published, writing, written_beside
+from geodl.publish.geopackage import TIMESTAMP, store_provenance, store_style
+from geodl.publish.qgis import polygon_style
+
+
+class Batch(Protocol):
+    """Features that belong together; `geodl.vector.FeatureBatch` is one."""
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Attributes by name, each of shape (n,)."""
+
+    @property
+    def geometry(self) -> np.ndarray:
+        """Shapely geometries, shape (n,)."""
+
+    @property
+    def geometry_type(self) -> str:
+        """OGC name of the geometries' type."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorLayer:
+    """What a vector layer is called and where it comes from."""
+
+    name: str
+    crs: CRS | None = None
+    classes: tuple[ClassSpec, ...] = ()
+    """Classes of the attribute ``class``: makes the QGIS style of a GeoPackage."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Where the layer comes from, as JSON."""
+
+    @property
+    def provenance_text(self) -> str:
+        """The provenance as one line of JSON."""
+        return json.dumps(self.provenance, sort_keys=True, ensure_ascii=False)
+
+
+def write_vectors(
+    batches: Iterable[Batch],
+    path: str | Path,
+    *,
+    layer: str,
+    crs: Any = None,
+    provenance: Mapping[str, Any] | None = None,
+    classes: Iterable[ClassSpec] = (),
+) -> int:
+    """Write a vector layer; the file appears complete or not at all.
+
+    Parameters
+    ----------
+    batches : iterable of Batch
+        At least one, the first of which may be empty and tells the columns. A GeoPackage
+        grows with each batch; the other formats gather the layer in memory.
+    path : str or Path
+        The suffix is the format: a row of `VECTOR_WRITERS`.
+    layer : str
+        Name of the layer.
+    crs : CRS or what pyproj makes one of, optional
+    provenance : mapping, optional
+        Where the layer comes from: into the metadata of the file where the format has any.
+    classes : iterable of ClassSpec, optional
+        Classes of the attribute ``class`` for the style in a GeoPackage.
+
+    Returns
+    -------
+    int
+        Number of features written.
+
+    Raises
+    ------
+    OptionError
+        The format is unknown.
+    ProductError
+        The file cannot be written.
+    """
+    path = Path(path)
+    write = VECTOR_WRITERS.get(path.suffix.lower())
+    if write is None:
+        raise OptionError(
+            str(path),
+            f"the format {path.suffix!r} is unknown",
+            f"end the name in one of {', '.join(VECTOR_WRITERS)}",
+        )
+    description = VectorLayer(
+        name=layer,
+        crs=None if crs is None else CRS.from_user_input(crs),
+        classes=tuple(classes),
+        provenance=provenance or {},
+    )
+    with written_beside(path) as beside, _fixed_date():
+        return write(batches, beside, description)
+
+
+def write_geopackage(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
+    """Write a GeoPackage with spatial index, QGIS style and provenance."""
+    count = _append(
+        batches, path, layer, driver="GPKG", options={"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom"}
+    )
+    with writing(path):
+        if layer.classes:
+            store_style(path, layer=layer.name, style=polygon_style(layer.classes))
+        if layer.provenance:
+            store_provenance(path, provenance=layer.provenance)
+    return count
+
+
+def write_geojson(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
+    """Write GeoJSON in longitude and latitude (RFC 7946); a layer without CRS keeps its coordinates."""
+    options = {"COORDINATE_PRECISION": "8", "DESCRIPTION": layer.provenance_text}
+    if layer.crs is None:
+        return _append([_gathered(batches)], path, layer, driver="GeoJSON", options=options)
+    to_degrees = Transformer.from_crs(layer.crs, "EPSG:4326", always_xy=True)
+    moved = _moved(_gathered(batches), to_degrees)
+    return _append(
+        [moved], path, layer, driver="GeoJSON", options={**options, "RFC7946": "YES"}, crs="EPSG:4326"
+    )
+
+
+def write_flatgeobuf(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
+    """Write FlatGeobuf; its index is packed before the first feature, so the layer is gathered first."""
+    return _append(
+        [_gathered(batches)], path, layer, driver="FlatGeobuf", options={"DESCRIPTION": layer.provenance_text}
+    )
+
+
+def write_parquet(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
+    """Write GeoParquet; the layer is gathered in memory. Needs pyarrow."""
+    whole = _gathered(batches)
+    frame = geopandas.GeoDataFrame(whole.columns, geometry=whole.geometry, crs=layer.crs)
+    try:
+        with writing(path):
+            frame.to_parquet(path, index=False, compression="zstd", write_covering_bbox=True)
+    except ImportError as error:
+        raise ProductError(
+            str(published(path)), "GeoParquet needs pyarrow", "pip install pyarrow, or write .gpkg"
+        ) from error
+    return len(frame)
+
+
+VECTOR_WRITERS: dict[str, Callable[[Iterable[Batch], Path, VectorLayer], int]] = {
+    ".gpkg": write_geopackage,
+    ".geojson": write_geojson,
+    ".fgb": write_flatgeobuf,
+    ".parquet": write_parquet,
+}
+
+
+@dataclass(frozen=True)
+class _Features:
+    columns: dict[str, np.ndarray]
+    geometry: np.ndarray
+    geometry_type: str
+
+
+def _moved(batch: Batch, transformer: Transformer) -> _Features:
+    def move(points: np.ndarray) -> np.ndarray:
+        return np.stack(transformer.transform(points[:, 0], points[:, 1]), axis=1)
+
+    geometry = shapely.transform(batch.geometry, move)
+    return _Features(batch.columns, geometry, batch.geometry_type)
+
+
+def _gathered(batches: Iterable[Batch]) -> _Features:
+    parts = list(batches)
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+    return _Features(columns, np.concatenate([part.geometry for part in parts]), parts[0].geometry_type)
+
+
+def _append(
+    batches: Iterable[Batch],
+    path: Path,
+    layer: VectorLayer,
+    *,
+    driver: str,
+    options: dict[str, str],
+    crs=None,
+) -> int:
+    """Create the layer with the first batch and append the others. Returns the number of features."""
+    crs = layer.crs.to_wkt() if crs is None and layer.crs is not None else crs
+    count, created = 0, False
+    for batch in batches:
+        if created and not len(batch.geometry):
+            continue
+        with writing(path):
+            pyogrio.raw.write(
+                path,
+                shapely.to_wkb(batch.geometry),
+                list(batch.columns.values()),
+                list(batch.columns),
+                layer=layer.name,
+                driver=driver,
+                geometry_type=batch.geometry_type,
+                crs=crs,
+                encoding="UTF-8",
+                append=created,
+                layer_options=None if created else options,
+            )
+        count, created = count + len(batch.geometry), True
+    return count
+
+
+@contextmanager
+def _fixed_date() -> Iterator[None]:
+    """Keep the clock out of files: OGR stamps layers with the time of writing."""
+    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": TIMESTAMP})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})

@@ -6,6 +6,7 @@ extension (https://github.com/stac-extensions/mlm), derived from the rest, for c
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -229,3 +230,34 @@ def first_problem(error: ValidationError, *, inside: str = "") -> str:
     why = problem["msg"].removeprefix("Value error, ")
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{where}: {why}{more}" if where else f"{why}{more}"
+
+
+def flag_attributes(classes: Iterable[ClassSpec]) -> dict[str, Any]:
+    """CF attributes of a class raster: values, meanings and colours of its flags.
+
+    Plain lists and strings, so that an array that carries them can be written to any format.
+    """
+    classes = tuple(classes)
+    return {
+        "flag_values": [c.value for c in classes],
+        "flag_meanings": " ".join("_".join(c.name.split()) for c in classes),
+        "flag_colors": " ".join(c.color for c in classes),
+        "class_names": [c.name for c in classes],
+    }
+
+
+def classes_of_attributes(attributes: Mapping[str, Any]) -> tuple[ClassSpec, ...]:
+    """Return the classes that `flag_attributes` wrote down; none where there are no such attributes.
+
+    >>> water = ClassSpec(value=1, name="open water", color="#2b6cb0")
+    >>> classes_of_attributes(flag_attributes([water])) == (water,)
+    True
+    """
+    if not {"flag_values", "flag_meanings", "flag_colors"} <= set(attributes):
+        return ()
+    values, colors = attributes["flag_values"], str(attributes["flag_colors"]).split()
+    names = attributes.get("class_names", str(attributes["flag_meanings"]).split())
+    return tuple(
+        ClassSpec(value=int(value), name=str(name), color=color)
+        for value, name, color in zip(values, names, colors, strict=True)
+    )

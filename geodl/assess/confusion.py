@@ -69,7 +69,7 @@ class Accuracy:
         """Plain numbers for JSON: NaN becomes None."""
         return {
             "pixels": self.pixels,
-            "overall": _number(self.overall),
+            "overall_accuracy": _number(self.overall),
             "mean_iou": _number(self.mean_iou),
             "mean_f1": _number(self.mean_f1),
             "kappa": _number(self.kappa),

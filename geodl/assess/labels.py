@@ -102,10 +102,9 @@ class _RasterLabels:
             values = self._warped.read(self._bands, window=area).astype(np.float64)  # (1 or 3, y, x)
         except RasterioError as error:
             raise SceneError(f"labels {self._path}", str(error), "the file is damaged") from error
+        plane = values[0]
         if len(self._bands) == 3:
             plane = values[0] * 65536 + values[1] * 256 + values[2]
-        else:
-            plane = values[0]
         if self._palette is not None:
             inside = np.isfinite(plane) & (plane >= 0) & (plane <= 255)
             plane = np.where(inside, self._palette[np.where(inside, plane, 0).astype(np.intp)], np.nan)
@@ -152,7 +151,8 @@ def _palette(path: Path, source: Any) -> np.ndarray:
         table = source.colormap(1)
     except ValueError as error:
         raise SceneError(
-            f"labels {path}", "classes are given as colours, but it has one band and no palette",
+            f"labels {path}",
+            "classes are given as colours, but it has one band and no palette",
             "give class values instead of colours in `from`",
         ) from error
     packed = np.full(256, np.nan)
@@ -217,7 +217,9 @@ def _read_polygons(path: Path, grid: GeoBox, attribute: str | None) -> "geopanda
         raise SceneError(f"labels {path}", str(error), "give a readable vector file") from error
     if attribute is not None and attribute not in frame.columns:
         columns = ", ".join(str(c) for c in frame.columns if c != "geometry")
-        raise SceneError(f"labels {path}", f"no attribute {attribute!r}; it has {columns}", "name one of these")
+        raise SceneError(
+            f"labels {path}", f"no attribute {attribute!r}; it has {columns}", "name one of these"
+        )
     frame = frame[~(frame.geometry.is_empty | frame.geometry.isna())]
     if (frame.crs is None) != (grid.crs is None):
         without = "labels" if frame.crs is None else "scene"
@@ -227,9 +229,9 @@ def _read_polygons(path: Path, grid: GeoBox, attribute: str | None) -> "geopanda
 
 def _code(value: Any, mapping: Mapped | None) -> int:
     """Class code of an attribute value; numbers match whatever their type (3, 3.0, "3")."""
-    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
-        value = int(value)
-    elif isinstance(value, float) and value.is_integer():
+    if (isinstance(value, str) and value.strip().lstrip("-").isdigit()) or (
+        isinstance(value, float) and value.is_integer()
+    ):
         value = int(value)
     if mapping is not None:
         return mapping.get(value, mapping.get(str(value), IGNORE))

@@ -1,106 +1,100 @@
 """Accuracy of a network on whole plots: tile by tile with the halo, as a prediction would run."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from geodl.assess.confusion import confusion_matrix
+from geodl.assess.confusion import Accuracy, accuracy, confusion_matrix
 from geodl.assess.labels import IGNORE
 from geodl.models.spec import ModelSpec
 from geodl.tiles import Lattice
 from geodl.training.plots import Plot
-from geodl.training.samples import Statistics, normalise
+from geodl.training.samples import normalise
 
-_CORE = 1024
-"""Core of a tile for networks cut at the core, whose result does not depend on it."""
+_CORE = 512
+"""Core of a tile, in pixels, for networks cut at the core: their result does not depend on it."""
 
-
-def lattice_of(plot: Plot, spec: ModelSpec) -> Lattice:
-    """Tiles over a plot: larger than the model's where that changes nothing but the time."""
-    lattice = Lattice(plot.height, plot.width, spec.tile, spec.halo)
-    if spec.stitch == "blend":
-        return lattice
-    side = min(_CORE, max(plot.height, plot.width))
-    core = -(-side // spec.stride) * spec.stride
-    return replace(lattice, tile=core + 2 * spec.halo)
+Tile = tuple[int, int, int]
+"""Number of a plot, row and column in its lattice."""
 
 
-def labelled_tiles(plots: list[Plot], spec: ModelSpec) -> list[tuple[int, int, int]]:
-    """List the tiles ``(plot number, row, column)`` whose core holds validation labels."""
-    tiles = []
-    for number, plot in enumerate(plots):
-        if not sum(plot.validation):
-            continue
-        lattice, labels = lattice_of(plot, spec), plot.labels("validation")
-        for row in range(lattice.shape[0]):
-            for column in range(lattice.shape[1]):
-                if (labels[lattice.core_window(row, column).slices] != IGNORE).any():
-                    tiles.append((number, row, column))
-    return tiles
-
-
-def choose_tiles(
-    tiles: list[tuple[int, int, int]], plots: list[Plot], spec: ModelSpec, pixels: int, seed: int
-) -> list[tuple[int, int, int]]:
-    """Choose tiles at random until their cores hold `pixels`; the same ones for the same seed."""
-    chosen, total = [], 0
-    for index in np.random.default_rng(seed).permutation(len(tiles)):
-        number, row, column = tiles[index]
-        core = lattice_of(plots[number], spec).core_window(row, column)
-        chosen.append(tiles[index])
-        total += core.height * core.width
-        if total >= pixels:
-            break
-    return sorted(chosen)
-
-
-@torch.no_grad()
-def evaluate(
-    network: nn.Module,
-    plots: list[Plot],
-    tiles: list[tuple[int, int, int]],
-    statistics: Statistics,
-    spec: ModelSpec,
-    *,
-    device: torch.device,
-    precision: torch.dtype,
-) -> np.ndarray:
-    """Compare predictions with the validation labels.
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The validation part of the plots, and how to compute on it.
 
     Parameters
     ----------
-    network : torch.nn.Module
-        ``(N, bands, y, x) -> (N, classes, y, x)``; put into evaluation mode.
     plots : list of Plot
         Scenes and labels.
-    tiles : list of tuple
-        Which tiles to predict, see `labelled_tiles`.
-    statistics : Statistics
-        Scaling of the bands.
     spec : ModelSpec
-        Gives tile, halo and number of classes.
+        Gives the scaling of the bands, tile, halo and classes.
     device, precision : torch.device, torch.dtype
-        Where, and in which precision, to compute.
-
-    Returns
-    -------
-    numpy.ndarray
-        Confusion matrix, int64, shape ``(classes, classes)``, reference in rows.
+        Where, and in which precision, the network runs.
     """
-    network.eval()
-    classes = len(spec.classes)
-    matrix = np.zeros((classes, classes), dtype=np.int64)
-    for number, row, column in tiles:
-        plot = plots[number]
-        lattice = lattice_of(plot, spec)
+
+    plots: list[Plot]
+    spec: ModelSpec
+    device: torch.device
+    precision: torch.dtype = torch.float32
+
+    def lattice(self, plot: Plot) -> Lattice:
+        """Tiles over a plot: larger than the model's where that changes nothing but the time."""
+        lattice = Lattice(plot.height, plot.width, self.spec.tile, self.spec.halo)
+        if self.spec.stitch == "blend":
+            return lattice
+        side = min(_CORE, max(plot.height, plot.width))
+        core = -(-side // self.spec.stride) * self.spec.stride
+        return replace(lattice, tile=core + 2 * self.spec.halo)
+
+    def tiles(self) -> list[Tile]:
+        """List the tiles whose core holds validation labels."""
+        found: list[Tile] = []
+        for number, plot in enumerate(self.plots):
+            if sum(plot.validation):
+                lattice, labels = self.lattice(plot), plot.labels("validation")
+                found.extend(
+                    (number, int(row), int(column))
+                    for row, column in np.ndindex(*lattice.shape)
+                    if (labels[lattice.core_window(row, column).slices] != IGNORE).any()
+                )
+        return found
+
+    def some_tiles(self, pixels: int, seed: int) -> list[Tile]:
+        """Choose tiles at random until their cores hold `pixels`; the same ones for the same seed."""
+        tiles = self.tiles()
+        chosen, total = [], 0
+        for index in np.random.default_rng(seed).permutation(len(tiles)):
+            number, row, column = tiles[index]
+            core = self.lattice(self.plots[number]).core_window(row, column)
+            chosen.append(tiles[index])
+            total += core.height * core.width
+            if total >= pixels:
+                break
+        return sorted(chosen)
+
+    def measure(self, network: nn.Module, tiles: list[Tile]) -> Accuracy:
+        """Compare predictions with the labels on the cores of some tiles.
+
+        The network maps ``(1, bands, tile, tile)`` to ``(1, classes, tile, tile)``; it runs in
+        evaluation mode and is handed back in the mode it came in.
+        """
+        training = network.training
+        network.eval()
+        matrix = sum(self._compare(network, *tile) for tile in tiles)
+        network.train(training)
+        return accuracy(np.asarray(matrix), [c.name for c in self.spec.classes])
+
+    @torch.no_grad()
+    def _compare(self, network: nn.Module, number: int, row: int, column: int) -> np.ndarray:
+        plot = self.plots[number]
+        lattice = self.lattice(plot)
         tile, core = lattice.tile_window(row, column), lattice.core_window(row, column)
-        image = torch.from_numpy(normalise(*plot.window(tile), statistics))[None]
-        image = image.to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+        image = torch.from_numpy(normalise(*plot.window(tile), self.spec.bands))[None]
+        image = image.to(self.device, memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             scores = network(image)[0]  # (classes, tile, tile)
-        inside = scores[(slice(None), *core.relative_to(tile).slices)]
-        predicted = inside.float().argmax(dim=0).to(torch.uint8).cpu().numpy()
-        matrix += confusion_matrix(plot.labels("validation")[core.slices], predicted, classes)
-    return matrix
+        inside = scores[(slice(None), *core.relative_to(tile).slices)].float()
+        predicted = inside.argmax(dim=0).to(torch.uint8).cpu().numpy()
+        return confusion_matrix(plot.labels("validation")[core.slices], predicted, len(self.spec.classes))

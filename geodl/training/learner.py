@@ -98,6 +98,8 @@ class Learner(lightning.LightningModule):
         Tells the learning rate; counted on here.
     """
 
+    class_weights: torch.Tensor
+
     def __init__(
         self,
         network: nn.Module,
@@ -130,13 +132,13 @@ class Learner(lightning.LightningModule):
         ]
         return torch.optim.AdamW(groups, lr=self._settings.learning_rate)
 
-    def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
+    def on_train_batch_start(self, *_: object) -> None:
         """Set the learning rate from the progress of the run."""
         rate = self._settings.learning_rate * learning_rate(self._clock.progress, self._settings.warmup)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
 
-    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+    def on_train_batch_end(self, *_: object) -> None:
         """Let the average follow; stop when the time is over."""
         self._clock.done += 1
         if self._settings.ema is not None:

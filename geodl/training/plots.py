@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import xarray as xr
 from affine import Affine
@@ -17,13 +18,15 @@ from odc.geo.geobox import GeoBox
 
 from geodl.assess.labels import IGNORE, open_labels
 from geodl.errors import MismatchError, RecipeError
+from geodl.match import check_fit
 from geodl.scene import open_scene, valid_mask
 from geodl.scene.adopt import per_band, select_bands
 from geodl.tiles import Window, reflect
+from geodl.training.description import make_spec
 from geodl.training.recipe import Recipe, Source
 from geodl.training.split import block_counts, choose_blocks, near_blocks
 
-STRIP = 512
+_STRIP = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +139,9 @@ def _match(root: Path, pattern: str, number: int) -> list[Path]:
     found = sorted(root.glob(pattern))
     if not found:
         raise RecipeError(
-            f"sources.{number}.scenes", f"nothing matches {pattern!r} in {root}", "set data_root or the pattern"
+            f"sources.{number}.scenes",
+            f"nothing matches {pattern!r} in {root}",
+            "set data_root or the pattern",
         )
     return found
 
@@ -166,7 +171,9 @@ def decode(recipe: Recipe, folder: Path, *, gap: int) -> list[Plot]:
     ):
         if not np.sum(counts):
             raise RecipeError(
-                f"recipe {recipe.name}", f"no labelled pixel is left for {role}", "check `from` of the classes"
+                f"recipe {recipe.name}",
+                f"no labelled pixel is left for {role}",
+                "check `from` of the classes",
             )
     return plots
 
@@ -187,27 +194,29 @@ def _decode_pair(pair: Pair, recipe: Recipe, folder: Path, gap: int) -> Plot:
         attribute=pair.source.attribute,
         background=background,
     ) as reader:
-        for window in _strips(height, width):
+        for window in strips(height, width):
             rows = window.slices[0]
-            image[:, rows] = scene.isel(y=rows).to_numpy()
-            valid[rows] = mask.isel(y=rows).to_numpy()
+            # Together, so that each block of the file is decoded once.
+            image[:, rows], valid[rows] = dask.compute(scene.isel(y=rows).data, mask.isel(y=rows).data)
             labels[rows] = np.where(valid[rows], reader.read(window), IGNORE)
     _share(folder, pair.source.role, labels, recipe, gap)
     classes = len(recipe.classes)
+    # A model of digital numbers takes them as they are, whatever scale the file names.
+    scaled = recipe.units == "reflectance"
     return Plot(
         name=str(scene.name),
         folder=folder,
         height=height,
         width=width,
-        scale=tuple(float(value) for value in per_band(scene, "scale")),
-        offset=tuple(float(value) for value in per_band(scene, "offset")),
+        scale=tuple(float(value) if scaled else 1.0 for value in per_band(scene, "scale")),
+        offset=tuple(float(value) if scaled else 0.0 for value in per_band(scene, "offset")),
         train=_count(folder / "train.npy", classes),
         validation=_count(folder / "validation.npy", classes),
     )
 
 
 def _fitting(pair: Pair, recipe: Recipe) -> xr.DataArray:
-    """Open the scene with the bands of the recipe, in its order; refuse wrong units."""
+    """Open a scene with the bands of the recipe; refused where the model would refuse it later."""
     source = pair.source
     paths: Any = list(pair.scene) if len(pair.scene) > 1 else pair.scene[0]
     scene = open_scene(
@@ -218,21 +227,14 @@ def _fitting(pair: Pair, recipe: Recipe) -> xr.DataArray:
         crs=source.crs,
         ungeoreferenced=source.ungeoreferenced,
     )
-    names = [str(name) for name in scene["band"].values]
-    missing = [name for name in recipe.bands if name not in names]
-    if missing:
+    try:
+        check_fit(scene, make_spec(recipe))
+    except MismatchError as error:
         raise MismatchError(
             f"scene {pair.scene[0]}",
-            f"band {', '.join(missing)} is missing; it has {', '.join(names)}",
-            "name the file's bands with `bands` of the source",
-        )
-    units = scene.attrs["units"]
-    if units != recipe.units and not (units == "unknown" and recipe.units == "digital_number"):
-        raise MismatchError(
-            f"scene {pair.scene[0]}",
-            f"its units are {units}, those of the recipe {recipe.units}",
-            "set `units` of the recipe, or `scale` of the source",
-        )
+            error.cause,
+            "set bands, scale or sensor of the source",
+        ) from error
     return select_bands(scene, recipe.bands)
 
 
@@ -260,7 +262,7 @@ def _share(folder: Path, role: str, labels: np.ndarray, recipe: Recipe, gap: int
             "set split.block smaller, or roles 'train' and 'validation'",
         )
     held_out = _create(folder / "validation.npy", labels.shape, labels.dtype)
-    for window in _strips(height, width):
+    for window in strips(height, width):
         rows = window.slices[0]
         inside = near_blocks(chosen, block, 0, rows, width)
         near = near_blocks(chosen, block, gap, rows, width)
@@ -268,9 +270,10 @@ def _share(folder: Path, role: str, labels: np.ndarray, recipe: Recipe, gap: int
         labels[rows] = np.where(near, IGNORE, labels[rows])
 
 
-def _strips(height: int, width: int) -> Iterator[Window]:
-    for row in range(0, height, STRIP):
-        yield Window(row, 0, min(STRIP, height - row), width)
+def strips(height: int, width: int) -> Iterator[Window]:
+    """Yield windows of whole rows that partition a scene."""
+    for row in range(0, height, _STRIP):
+        yield Window(row, 0, min(_STRIP, height - row), width)
 
 
 def _create(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -282,7 +285,6 @@ def _count(path: Path, classes: int) -> tuple[int, ...]:
         return (0,) * classes
     labels = _open(path)
     total = np.zeros(IGNORE + 1, dtype=np.int64)
-    for window in _strips(*labels.shape):
+    for window in strips(*labels.shape):
         total += np.bincount(labels[window.slices].ravel(), minlength=IGNORE + 1)
     return tuple(int(n) for n in total[:classes])
-

@@ -71,7 +71,7 @@ class Source(_Strict):
     background: int | None = None
     role: Literal["auto", "train", "validation"] = "auto"
     bands: list[str] | None = None
-    scale: Positive | None = None
+    scale: float | str | None = None
     sensor: str | None = None
     crs: str | None = None
     ungeoreferenced: bool = False
@@ -100,7 +100,9 @@ class Optimisation(_Strict):
 
     The learning rate rises over the first `warmup` of the run and falls to zero by a cosine; progress
     is the larger of the fraction of steps and of `time_limit_minutes`, so that a run cut short by
-    time has still come to rest.
+    time has still come to rest. Of the samples, `balanced_draws` begin with a class, all alike, and
+    the others with any labelled pixel. `ema` is the decay of the averaged weights. Every
+    `validation_every` epochs tiles of `validation_pixels` are checked, at the end all of them.
     """
 
     epochs: Count = 20
@@ -118,7 +120,7 @@ class Optimisation(_Strict):
     gradient_clip: Positive = 1.0
     time_limit_minutes: Positive | None = None
     validation_every: Count = 1
-    validation_pixels: Annotated[int, Field(gt=0, description="per epoch; the end uses all")] = 4_000_000
+    validation_pixels: Count = 8_000_000
 
 
 class Augment(_Strict):

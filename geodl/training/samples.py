@@ -1,49 +1,58 @@
 """Which windows of the plots are shown to the network, and how they become tensors."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
 from geodl.assess.labels import IGNORE
+from geodl.models.spec import BandSpec
 from geodl.tiles import Window
 from geodl.training.augment import augment, zoom_to
-from geodl.training.plots import STRIP, Plot, cut
+from geodl.training.plots import Plot, cut, strips
 from geodl.training.recipe import Recipe
 
 _POSITIONS = 4096
 """Positions kept per plot and class; draws repeat after that, in ever new windows around them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Statistics:
-    """Mean and standard deviation of each band in the units of the model; float64, ``(bands,)``."""
+def band_statistics(plots: list[Plot], names: list[str]) -> list[BandSpec]:
+    """Measure mean and standard deviation of the bands over the labelled training pixels.
 
-    mean: np.ndarray
-    std: np.ndarray
+    Parameters
+    ----------
+    plots : list of Plot
+        Read strip by strip, so that memory does not grow with the scenes.
+    names : list of str
+        Names of the bands.
 
-
-def band_statistics(plots: list[Plot]) -> Statistics:
-    """Measure the bands over the labelled training pixels of all plots, strip by strip."""
-    count, total, square = 0, 0.0, 0.0
+    Returns
+    -------
+    list of BandSpec
+        In the units of the model. A constant band gets the standard deviation 1.
+    """
+    count = 0
+    total, square = np.zeros(len(names)), np.zeros(len(names))
     for plot in plots:
         if not sum(plot.train):
             continue
         labels = plot.labels("train")
-        for row in range(0, plot.height, STRIP):
-            window = Window(row, 0, min(STRIP, plot.height - row), plot.width)
+        for window in strips(plot.height, plot.width):
             image, valid = plot.window(window)
             values = image[:, valid & (labels[window.slices] != IGNORE)].astype(np.float64)
             count += values.shape[1]
-            total = total + values.sum(axis=1)
-            square = square + (values**2).sum(axis=1)
-    mean = np.asarray(total) / count
-    variance = np.asarray(square) / count - mean**2
+            total += values.sum(axis=1)
+            square += (values**2).sum(axis=1)
+    mean = total / count
+    variance = square / count - mean**2
     # A constant band says nothing; dividing by its rounding errors would make noise of it.
-    floor = 1e-6 * np.maximum(np.abs(mean), 1e-6)
-    return Statistics(mean=mean, std=np.where(variance > floor**2, np.sqrt(np.maximum(variance, 0)), 1.0))
+    constant = variance <= 1e-12 * np.maximum(mean**2, 1e-12)
+    std = np.sqrt(np.where(constant, 1.0, variance))
+    return [
+        BandSpec(name=name, mean=float(m), std=float(s)) for name, m, s in zip(names, mean, std, strict=True)
+    ]
 
 
 def class_weights(plots: list[Plot], kind: str) -> np.ndarray:
@@ -58,10 +67,10 @@ def class_weights(plots: list[Plot], kind: str) -> np.ndarray:
     return (weights / weights[occurring].mean()).astype(np.float32)
 
 
-def normalise(image: np.ndarray, valid: np.ndarray, statistics: Statistics) -> np.ndarray:
+def normalise(image: np.ndarray, valid: np.ndarray, bands: list[BandSpec]) -> np.ndarray:
     """Scale to mean 0 and standard deviation 1; invalid pixels become 0. float32, ``(bands, y, x)``."""
-    mean = statistics.mean.astype(np.float32)[:, None, None]
-    std = statistics.std.astype(np.float32)[:, None, None]
+    mean = np.array([band.mean for band in bands], dtype=np.float32)[:, None, None]
+    std = np.array([band.std for band in bands], dtype=np.float32)[:, None, None]
     # Not multiplication by the mask: NaN in an invalid pixel must not survive.
     return np.where(valid, (image - mean) / std, np.float32(0))
 
@@ -84,7 +93,9 @@ class Draws:
         self._counts = np.array([plot.train for plot in plots], dtype=np.float64)  # (plots, classes)
         by_class = self._counts.sum(axis=0)
         occurring = by_class > 0
-        self._class_share = balanced * occurring / occurring.sum() + (1 - balanced) * by_class / by_class.sum()
+        self._class_share = (
+            balanced * occurring / occurring.sum() + (1 - balanced) * by_class / by_class.sum()
+        )
         self._class_share /= self._class_share.sum()
         random = np.random.default_rng(seed)
         self._positions = [_keep_positions(plot, random) for plot in plots]
@@ -105,14 +116,16 @@ def _keep_positions(plot: Plot, random: np.random.Generator) -> list[np.ndarray]
         return [np.empty((0, 2), dtype=np.int32)] * classes
     labels = plot.labels("train")
     kept: list[list[np.ndarray]] = [[] for _ in range(classes)]
-    for row in range(0, plot.height, STRIP):
-        strip = labels[row : row + STRIP].ravel()
+    for window in strips(plot.height, plot.width):
+        strip = labels[window.slices].ravel()
         for code in range(classes):
             found = np.flatnonzero(strip == code)
             # Each strip contributes in proportion to what it holds, and at least one position.
             quota = -(-_POSITIONS * len(found) // max(1, plot.train[code]))
             found = random.choice(found, min(quota, len(found)), replace=False)
-            kept[code].append(np.stack([row + found // plot.width, found % plot.width], axis=1).astype(np.int32))
+            kept[code].append(
+                np.stack([window.row + found // plot.width, found % plot.width], axis=1).astype(np.int32)
+            )
     return [np.concatenate(parts) for parts in kept]
 
 
@@ -122,15 +135,19 @@ class Samples(Dataset):
     Yields ``(image, labels)``: float32 ``(bands, patch, patch)`` and int64 ``(patch, patch)``.
     """
 
-    def __init__(self, recipe: Recipe, plots: list[Plot], statistics: Statistics) -> None:
+    def __init__(self, recipe: Recipe, plots: list[Plot], bands: list[BandSpec]) -> None:
         self._plots = plots
-        self._statistics = statistics
+        self._bands = bands
         self._seed = recipe.seed
         self._patch = recipe.optimisation.patch
         self._amounts = recipe.augment
         self._draws = Draws(plots, balanced=recipe.optimisation.balanced_draws, seed=recipe.seed)
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        with _one_thread():
+            return self._sample(number)
+
+    def _sample(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         random = np.random.default_rng([self._seed, number])
         index, row, column = self._draws.draw(random)
         plot = self._plots[index]
@@ -141,7 +158,7 @@ class Samples(Dataset):
             _place(row, side, plot.height, random), _place(column, side, plot.width, random), side, side
         )
         values, valid = plot.window(window)
-        image = torch.from_numpy(normalise(values, valid, self._statistics))
+        image = torch.from_numpy(normalise(values, valid, self._bands))
         labels = torch.from_numpy(cut(plot.labels("train"), window).astype(np.int64))
         known = torch.from_numpy(valid)
         image, labels = zoom_to(image, labels, self._patch)
@@ -163,6 +180,17 @@ class Samples(Dataset):
 def _place(position: int, side: int, size: int, random: np.random.Generator) -> int:
     start = position - int(random.integers(side))
     return int(np.clip(start, 0, size - side)) if size >= side else (size - side) // 2
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small tensors are faster on one core; where cores are shared, waiting for the others costs most."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class EpochSampler(Sampler[int]):

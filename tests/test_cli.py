@@ -159,6 +159,27 @@ def test_assess_prints_and_writes_the_figures(tmp_path):
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_assess_reads_colours_as_the_mapping_says(tmp_path):
+    classes = np.random.default_rng(0).integers(1, 3, (20, 30)).astype("uint8")
+    write_classes(tmp_path / "map.tif", classes, "EPSG:32632")
+    colours = np.where(
+        classes == 1, np.array([60, 16, 152])[:, None, None], np.array([0, 0, 0])[:, None, None]
+    )
+    with rasterio.open(tmp_path / "map.tif") as file:
+        profile = {**file.profile, "count": 3, "nodata": None}
+    with rasterio.open(tmp_path / "colours.tif", "w", **profile) as file:
+        file.write(colours.astype("uint8"))
+    done = geodl("assess", tmp_path / "map.tif", "--reference", tmp_path / "colours.tif")
+    assert done.exit_code == 1
+    assert "--mapping" in done.output
+    options = ("--mapping", "#3c1098=1", "--json", "-")
+    done = geodl("assess", tmp_path / "map.tif", "--reference", tmp_path / "colours.tif", *options)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["pixels"] == (classes == 1).sum()
+    done = geodl("assess", tmp_path / "map.tif", "--reference", tmp_path / "map.tif", "--mapping", "nonsense")
+    assert done.exit_code == 2
+
+
 def test_help_names_every_command():
     done = geodl("--help")
     for command in ("info", "models", "predict", "vectorize", "train", "assess", "demo"):

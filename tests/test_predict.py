@@ -2,6 +2,7 @@ import dask
 import numpy as np
 import odc.geo.xr  # noqa: F401
 import pytest
+import rasterio
 import torch
 import xarray as xr
 from affine import Affine
@@ -260,3 +261,21 @@ def test_rotated_grid_is_kept(tmp_path, tiny_model):
     scene = open_scene(write_scene(tmp_path / "rotated.tif", 70, 80, transform=transform))
     result = geodl.predict(scene, tiny_model)
     assert result["class"].odc.geobox.transform.almost_equals(transform, 1e-6)
+
+
+def test_library_results_go_straight_into_files_and_layers(scene_file, tiny_model, tmp_path):
+    result = geodl.predict(open_scene(scene_file), tiny_model)
+    path = geodl.write_cog(result["class"], tmp_path / "landcover.tif")
+    layer = geodl.vectorize(result["class"], task="landcover", confidence=result["confidence"])
+    with rasterio.open(path) as file:
+        classes = file.read(1)
+        assert file.colormap(1)[1][:3] == (0x2B, 0x6C, 0xB0)
+        assert file.nodata == 255
+    np.testing.assert_array_equal(classes, result["class"])
+    assert set(layer["class"]) == set(np.unique(classes)) - {255}
+    assert set(layer["name"]) <= {"water", "forest", "grassland", "built-up"}
+    assert layer.crs == result.odc.crs
+    result.to_zarr(tmp_path / "result.zarr")
+    again = xr.open_zarr(tmp_path / "result.zarr")
+    np.testing.assert_array_equal(again["class"], classes)
+    assert again["class"].attrs["flag_meanings"] == "water forest grassland built-up"

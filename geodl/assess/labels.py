@@ -94,6 +94,12 @@ class _RasterLabels:
             self._bands = [1, 2, 3]
         elif coloured:
             self._palette = _palette(path, source)
+        elif source.count >= 3:
+            raise SceneError(
+                f"labels {path}",
+                f"it has {source.count} bands: classes seem to be given as colours",
+                "say which colour is which class (`from` in a recipe, --mapping '#3c1098=1,...')",
+            )
         self._table = None if mapping is None else _lookup(mapping)
 
     def read(self, window: Window) -> np.ndarray:

@@ -19,17 +19,14 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from geodl.errors import OptionError, ProductError
-from geodl.models.spec import NODATA_CLASS, ClassSpec
-from geodl.publish.files import writing, written_beside
+from geodl.models.spec import NODATA_CLASS, ClassSpec, classes_of_attributes
+from geodl.publish.files import published, writing, written_beside
 from geodl.publish.pam import write_pam
 
 BLOCK = 512
 CLASSES_TAG = "GEODL_CLASSES"  # JSON of the class table; geodl.vector reads it back
 ROWS = 1024  # rows per window where the array says nothing
-ENVIRONMENT = {
-    "GDAL_CACHEMAX": 256,  # MB; GDAL's default is 5 % of the machine's memory
-    "GDAL_PAM_ENABLED": False,  # the sidecar is ours: GDAL's own would carry the name of the unfinished file
-}
+CACHE_MEGABYTES = 256  # GDAL's default is 5 % of the machine's memory
 
 Windows = Iterable[tuple[int, int, np.ndarray]]
 
@@ -98,7 +95,7 @@ def write_cog(
     ----------
     data : DataArray (y, x) or (band, y, x)
         Georeferenced or not; a lazy one is computed a row of chunks at a time. Its attributes `nodata`
-        (or `_FillValue`), `classes` and `scale_factor` are the defaults of what is not given here.
+        (or `_FillValue`), CF flags and `scale_factor` are the defaults of what is not given here.
     path : str or Path
     classes : iterable of ClassSpec, optional
         Names and colours of the values of a uint8 raster; their table goes into ``<path>.aux.xml``.
@@ -123,7 +120,7 @@ def write_cog(
     """
     if data.ndim not in (2, 3) or data.odc.spatial_dims != data.dims[-2:]:
         raise OptionError("array", f"has the dims {data.dims}", "give (y, x) or (band, y, x)")
-    classes = tuple(data.attrs.get("classes", ()) if classes is None else classes)
+    classes = classes_of_attributes(data.attrs) if classes is None else tuple(classes)
     dtype = "uint8" if data.dtype == bool else str(data.dtype)
     scale = data.attrs.get("scale_factor") if scale is None else scale
     smooth = np.dtype(dtype).kind == "f" or scale is not None
@@ -160,12 +157,15 @@ def write_cog_windows(windows: Windows, path: str | Path, *, grid: RasterGrid, l
     """
     path = Path(path)
     sidecar = path.with_name(path.name + ".aux.xml")
-    with written_beside(path) as beside, rasterio.Env(**ENVIRONMENT):
+    with written_beside(path) as beside, rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
         scratch = beside.with_name(beside.stem + ".scratch.tif")
         _write_scratch(windows, scratch, path, grid, layer)
-        with writing(path):
-            rasterio.shutil.copy(scratch, beside, driver="COG", **_copy_options(layer))
-        crs_kept = _verify(beside, path, grid)
+        # The sidecar is ours: GDAL's own would carry the name of the unfinished file. Only here, for the
+        # windows may be computed in this thread from scenes that need their sidecars.
+        with rasterio.Env(GDAL_PAM_ENABLED=False):
+            with writing(path):
+                rasterio.shutil.copy(scratch, beside, driver="COG", **_copy_options(layer))
+            crs_kept = _verify(beside, path, grid)
         with writing(path):
             sidecar.unlink(missing_ok=True)  # one of an older file would describe the new one
             if layer.classes or not crs_kept:
@@ -232,7 +232,7 @@ def _write_scratch(windows: Windows, scratch: Path, path: Path, grid: RasterGrid
             target.close()
     if covered != grid.height * grid.width:
         raise ProductError(
-            str(path),
+            str(published(path)),
             f"{covered} of {grid.height * grid.width} pixels were given",
             "run again: blocks are missing",
         )

@@ -40,7 +40,8 @@ def safe_name(name: str) -> str:
     while len(name.encode()) > 120:
         name = name[:-1]
     name = name.rstrip(". ") or "scene"
-    return f"{name}_" if name.split(".")[0].lower() in _RESERVED else name
+    stem, *suffixes = name.split(".")
+    return ".".join([f"{stem}_", *suffixes]) if stem.lower() in _RESERVED else name
 
 
 class Product:

@@ -1,6 +1,7 @@
 """Vector layers, written batch by batch where the format can grow."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -200,7 +201,9 @@ def _append(
     for batch in batches:
         if created and not len(batch.geometry):
             continue
-        with writing(path):
+        with writing(path), warnings.catch_warnings():
+            # A layer of a scene without CRS has none, and the user was told when the scene was opened.
+            warnings.filterwarnings("ignore", message="'crs' was not provided")
             pyogrio.raw.write(
                 path,
                 shapely.to_wkb(batch.geometry),

@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from geodl.errors import OptionError, SceneError
-from geodl.models.spec import NODATA_CLASS, ClassSpec
+from geodl.models.spec import NODATA_CLASS, ClassSpec, classes_of_attributes
 
 CLASSES_TAG = "GEODL_CLASSES"
 
@@ -66,7 +66,7 @@ def class_raster(source: "xr.DataArray | str | Path") -> ClassRaster:
         transform=source.odc.geobox.affine if source.odc.geobox is not None else Affine.identity(),
         nodata=nodata,
         read=lambda start, stop: restore(array.isel(y=slice(start, stop)).to_numpy()),
-        classes=tuple(array.attrs.get("classes", ())),
+        classes=classes_of_attributes(array.attrs),
     )
 
 

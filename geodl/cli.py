@@ -1,6 +1,7 @@
 """The command line: parse, call, show. Heavy imports wait until a command runs."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,13 @@ import click
 
 from geodl import __version__
 from geodl.errors import GeodlError, OptionError
+
+
+# Read by libraries when they load, hence set before any of them is imported; the user's own values win.
+_SETTINGS = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads leave the core to those that read and write
+    "GDAL_CACHEMAX": "256",  # megabytes; by default GDAL takes 5 % of the machine
+}
 
 
 class _Commands(click.Group):
@@ -29,6 +37,8 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="geodl")
 def main() -> None:
     """Satellite and aerial rasters in, georeferenced land cover maps out."""
+    for variable, value in _SETTINGS.items():
+        os.environ.setdefault(variable, value)
 
 
 def scene_options(command: Callable) -> Callable:
@@ -194,7 +204,7 @@ def predict(
 @click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True)
 def vectorize(raster: Path, task: str, out: Path, confidence: Path | None, connectivity: str) -> None:
     """Turn a class RASTER into a vector layer."""
-    from geodl.job import vectorize_file
+    from geodl.products import vectorize_file
 
     count = vectorize_file(raster, out, task=task, confidence=confidence, connectivity=int(connectivity))
     click.echo(f"{out}: {count} polygons")

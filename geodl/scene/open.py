@@ -151,7 +151,7 @@ def assemble(parts: list[Part], grid: Grid, mask_file: FileBands | None, *, mask
         coords["valid"] = (("y", "x"), lazy_array(explicit, chunks[1:]))
     scene = (
         scene.assign_coords(coords)
-        .assign_attrs(_attributes(parts, "all" if mask == "all" else "any"))
+        .assign_attrs(_attributes(parts, mask_file, "all" if mask == "all" else "any"))
         .rename(_name(parts))
     )
     scene.encoding["reader"] = pixels  # lets `select_bands` choose before anything is read
@@ -186,7 +186,7 @@ def _multiple(block: int, limit: int) -> int:
     return block * max(1, limit // block)
 
 
-def _attributes(parts: list[Part], mask: str) -> dict[str, object]:
+def _attributes(parts: list[Part], mask_file: FileBands | None, mask: str) -> dict[str, object]:
     units = {part.units.units for part in parts}
     sensors = {part.sensor for part in parts}
     nodata = _merged([part.nodata[i - 1] for part in parts for i in part.indexes])
@@ -197,7 +197,8 @@ def _attributes(parts: list[Part], mask: str) -> dict[str, object]:
         "nodata": nodata,
         "mask": mask,
         "sensor": sensors.pop() if len(sensors) == 1 else None,
-        "source": tuple(part.header.path for part in parts),
+        # A mask decides on the result as the pixels do: whoever identifies the input must know it.
+        "source": tuple(file.path for file in (*(part.header for part in parts), mask_file) if file),
         "notes": tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     }
 

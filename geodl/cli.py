@@ -12,7 +12,6 @@ import click
 from geodl import __version__
 from geodl.errors import GeodlError, OptionError
 
-
 # Read by libraries when they load, hence set before any of them is imported; the user's own values win.
 _SETTINGS = {
     "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads leave the core to those that read and write

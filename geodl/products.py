@@ -1,6 +1,8 @@
 """What a run leaves behind: the files of a product, and where they say they came from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from geodl.publish import (
 from geodl.store import NODATA, BlockStore, identify
 from geodl.task import TASKS
 from geodl.tiles import Window
-from geodl.vector import vectorize_batches
+from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, vectorize_batches
 from geodl.vector.source import class_raster
 
 COPY_SIDE = 2048  # pixels; side of the windows in which finished blocks become GeoTIFFs
@@ -56,44 +58,78 @@ def _plain(value: Any) -> Any:
 
 
 def write_files(product: Product, job: Job, store: BlockStore, provenance: Mapping[str, Any]) -> None:
-    """Write the files of a product from the finished blocks."""
-    spec, classes = job.model.spec, tuple(job.model.spec.classes)
-    task = TASKS[spec.task]
-    grid = RasterGrid.of(job.scene)
-    tags = {f"GEODL_{key.upper()}": value for key, value in _tags(provenance).items()}
+    """Write the files of a product from the finished blocks, side by side: none needs another."""
+    classes, task = tuple(job.model.spec.classes), TASKS[job.model.spec.task]
+    grid, tags = RasterGrid.of(job.scene), _tags(provenance)
+    shown = RasterLayer(dtype="uint8", nodata=NODATA, classes=classes, descriptions=(task.title,), tags=tags)
+    layers = {
+        "class": (f"{task.raster}.tif", shown),
+        "confidence": ("confidence.tif", _percent(["confidence"], tags)),
+    }
+    if job.probabilities:
+        layers["probability"] = ("probability.tif", _percent([c.name for c in classes], tags))
 
-    def raster(variable: str, name: str, layer: RasterLayer) -> Path:
+    def raster(variable: str, name: str, layer: RasterLayer) -> None:
         windows = (
             (window.row, window.col, store.read(variable, window)) for window in _windows(job.lattice.scene)
         )
-        return write_cog_windows(windows, product.path(name), grid=grid, layer=layer)
+        write_cog_windows(windows, product.path(name), grid=grid, layer=layer)
 
-    def percent(*names: str) -> RasterLayer:
-        return RasterLayer(
-            dtype="uint8",
-            bands=len(names),
-            nodata=NODATA,
-            overview="average",
-            scale=0.01,
-            descriptions=names,
-            tags=tags,
+    def vectors() -> None:
+        raster, confidence = _as_rows(job, store, grid)
+        rows = VECTORIZERS[task.vectorizer]
+        write_vectors(
+            rows(raster, confidence=confidence, names={c.value: c.name for c in classes}, connectivity=4),
+            product.path(f"{task.raster}.gpkg"),
+            layer=task.raster,
+            crs=grid.crs,
+            provenance=provenance,
+            classes=classes,
         )
 
-    shown = RasterLayer(dtype="uint8", nodata=NODATA, classes=classes, descriptions=(task.title,), tags=tags)
-    map_file = raster("class", f"{task.raster}.tif", shown)
-    certainty = raster("confidence", "confidence.tif", percent("confidence"))
-    if job.probabilities:
-        raster("probability", "probability.tif", percent(*(c.name for c in classes)))
     write_style(raster_style(classes), product.path(f"{task.raster}.qml"))
     write_style(confidence_style(), product.path("confidence.qml"))
-    write_vectors(
-        vectorize_batches(map_file, spec.task, confidence=certainty, classes=classes),
-        product.path(f"{task.raster}.gpkg"),
-        layer=task.raster,
-        crs=grid.crs,
-        provenance=provenance,
-        classes=classes,
+    with ThreadPoolExecutor() as pool:
+        # The vectors take longest and start first.
+        written = [pool.submit(vectors)]
+        written += [pool.submit(raster, variable, *layer) for variable, layer in layers.items()]
+    for future in written:
+        future.result()
+
+
+def _percent(names: Sequence[str], tags: Mapping[str, str]) -> RasterLayer:
+    return RasterLayer(
+        dtype="uint8",
+        bands=len(names),
+        nodata=NODATA,
+        overview="average",
+        scale=0.01,
+        descriptions=tuple(names),
+        tags=tags,
     )
+
+
+def _as_rows(job: Job, store: BlockStore, grid: RasterGrid) -> tuple[ClassRaster, ConfidenceRaster]:
+    """Offer the finished blocks as rasters that are read by rows."""
+    shape = (grid.height, grid.width)
+
+    def rows(variable: str, start: int, stop: int) -> np.ndarray:
+        return store.read(variable, Window(start, 0, stop - start, grid.width))
+
+    def fractions(start: int, stop: int) -> np.ndarray:
+        percent = rows("confidence", start, stop)
+        return np.where(percent == NODATA, np.float32(np.nan), percent / np.float32(100))
+
+    crs = job.scene.odc.crs
+    raster = ClassRaster(
+        shape=shape,
+        crs=None if crs is None else crs.proj,
+        transform=grid.transform,
+        nodata=NODATA,
+        read=partial(rows, "class"),
+        classes=tuple(job.model.spec.classes),
+    )
+    return raster, ConfidenceRaster(shape=shape, read=fractions)
 
 
 def _tags(provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -102,11 +138,11 @@ def _tags(provenance: Mapping[str, Any]) -> dict[str, str]:
         f"{row['name']} {row['bytes']} bytes, sample {row['sample_sha256']}" for row in provenance["inputs"]
     ]
     return {
-        "version": provenance["geodl"],
-        "model": model["name"],
-        "model_hash": model["hash"],
-        "model_licence": model["licence"],
-        "inputs": "; ".join(inputs),
+        "GEODL_VERSION": provenance["geodl"],
+        "GEODL_MODEL": model["name"],
+        "GEODL_MODEL_HASH": model["hash"],
+        "GEODL_MODEL_LICENCE": model["licence"],
+        "GEODL_INPUTS": "; ".join(inputs),
     }
 
 

@@ -27,7 +27,7 @@ def print_info(description: dict[str, Any]) -> None:
     bands = description.pop("bands")
     fitting = description.pop("models")
     notes = description.pop("notes", ())
-    console.print(_pairs([(key.replace("_", " "), _text(value)) for key, value in description.items()]))
+    console.print(_pairs([(key.replace("_", " "), _shown(key, value)) for key, value in description.items()]))
     table = Table(box=None, padding=(0, 1))
     keys = list(bands[0]) if bands else []
     for key in keys:
@@ -41,6 +41,13 @@ def print_info(description: dict[str, Any]) -> None:
         console.print(f"[yellow]note[/] {escape(note)}")
     for name, reason in fitting.items():
         console.print(f"[green]fits[/] {name}" if reason is None else f"[dim]not {name}: {escape(reason)}[/]")
+
+
+def _shown(key: str, value: Any) -> str:
+    """Sizes as width x height; everything else as it is."""
+    if key in ("size", "pixel_size_m", "blocks") and isinstance(value, (list, tuple)):
+        return " x ".join(_text(item) for item in value)
+    return _text(value) or "none"
 
 
 def _text(value: Any) -> str:

@@ -43,17 +43,20 @@ def free_space(folder: Path) -> str:
 
 
 def unfinished(path: Path) -> Path:
-    """Hidden path beside `path` for what is to become it; its own for each process."""
-    return path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    """Hidden path beside `path` for what is to become it; its own for each process and file.
+
+    It holds the whole name, so that ``map.tif`` and ``map.gpkg`` can be written at the same time.
+    """
+    return path.with_name(f".{path.name}.partial-{os.getpid()}{path.suffix}")
 
 
 def published(path: Path) -> Path:
     """Path that an unfinished one will have, which is the one that users know.
 
-    >>> published(Path("out/.scene.partial-41/.map.partial-41.tif")).as_posix()
+    >>> published(Path("out/.scene.partial-41/.map.tif.partial-41.tif")).as_posix()
     'out/scene/map.tif'
     """
-    return Path(*(re.sub(r"^\.(.*)\.partial-\d+(\.[^.]*)?$", r"\1\2", part) for part in path.parts))
+    return Path(*(re.sub(r"^\.(.*)\.partial-\d+(\.[^.]*)?$", r"\1", part) for part in path.parts))
 
 
 @contextmanager

@@ -19,6 +19,9 @@ _SETTINGS = {
 }
 
 
+INTERRUPTED = 130  # as shells report SIGINT
+
+
 class _Commands(click.Group):
     """Prints a `GeodlError` as one message and exits with its status; other errors keep their traceback."""
 
@@ -28,6 +31,10 @@ class _Commands(click.Group):
         except GeodlError as error:
             click.secho(f"error: {error}", err=True, fg="red")
             ctx.exit(error.exit_status)
+        except KeyboardInterrupt:
+            message = "stopped: what is finished is kept, and the same command goes on from there"
+            click.secho(message, err=True, fg="yellow")
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(

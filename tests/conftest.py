@@ -113,3 +113,29 @@ def write_scene(
 @pytest.fixture(scope="session")
 def scene_file(tmp_path_factory):
     return write_scene(tmp_path_factory.mktemp("scenes") / "valley.tif")
+
+
+def whole_scene_probabilities(scene, model):
+    """The network run once over the whole scene, continued by reflection: what stitching must equal."""
+    import torch
+
+    from geodl.scene import valid_mask
+    from geodl.tiles import reflect
+
+    spec = model.spec
+    pixels = scene.sel(band=spec.band_names).compute().values
+    valid = valid_mask(scene).compute().values
+    height, width = valid.shape
+    margin = spec.halo
+    stop = [margin + -(-(n + margin) // spec.stride) * spec.stride - margin for n in (height, width)]
+    rows, cols = reflect(-margin, stop[0], height), reflect(-margin, stop[1], width)
+    values = pixels[:, rows[:, None], cols] * np.float32(
+        scene.attrs["scale"] if np.isscalar(scene.attrs["scale"]) else scene.attrs["scale"][0]
+    )
+    mean, std = (
+        np.array([getattr(b, k) for b in spec.bands], np.float32)[:, None, None] for k in ("mean", "std")
+    )
+    inputs = np.where(valid[rows[:, None], cols], (values - mean) / std, 0).astype(np.float32)
+    with torch.inference_mode():
+        scores = model.network()(torch.from_numpy(inputs)[None]).softmax(1)[0].numpy()
+    return scores[:, margin : margin + height, margin : margin + width], valid

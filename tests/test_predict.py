@@ -14,31 +14,10 @@ from geodl.errors import GeodlError, MismatchError, OptionError
 from geodl.forward import Forward, forward_for
 from geodl.match import Scaling
 from geodl.predict import make_job, process_block, read_padded
-from geodl.scene import open_scene, valid_mask
+from geodl.scene import open_scene
 from geodl.scene.adopt import as_scene
 from geodl.tiles import reflect
-from tests.conftest import make_model, make_spec, write_scene
-
-
-def whole_scene_probabilities(scene, model):
-    """The network run once over the whole scene, continued by reflection: what stitching must equal."""
-    spec = model.spec
-    pixels = scene.sel(band=spec.band_names).compute().values
-    valid = valid_mask(scene).compute().values
-    height, width = valid.shape
-    margin = spec.halo
-    stop = [margin + -(-(n + margin) // spec.stride) * spec.stride - margin for n in (height, width)]
-    rows, cols = reflect(-margin, stop[0], height), reflect(-margin, stop[1], width)
-    values = pixels[:, rows[:, None], cols] * np.float32(
-        scene.attrs["scale"] if np.isscalar(scene.attrs["scale"]) else scene.attrs["scale"][0]
-    )
-    mean, std = (
-        np.array([getattr(b, k) for b in spec.bands], np.float32)[:, None, None] for k in ("mean", "std")
-    )
-    inputs = np.where(valid[rows[:, None], cols], (values - mean) / std, 0).astype(np.float32)
-    with torch.inference_mode():
-        scores = model.network()(torch.from_numpy(inputs)[None]).softmax(1)[0].numpy()
-    return scores[:, margin : margin + height, margin : margin + width], valid
+from tests.conftest import make_model, make_spec, whole_scene_probabilities, write_scene
 
 
 def test_crop_equals_the_whole_scene(scene_file, tiny_model):

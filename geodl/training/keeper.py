@@ -61,7 +61,7 @@ class Keeper(Callback):
         )
         self._epochs.append(epoch)
         if best:
-            save_model(self._out, self._validation.spec, learner.average)
+            save_model(self._out, self._validation.spec, learner.average, half=self._recipe.half)
         write_metrics(self._out / "metrics.csv", self._epochs)
         self._echo(epoch.line())
 
@@ -92,4 +92,5 @@ class Keeper(Callback):
             mean_iou=round(found.mean_iou, 4),
             iou={c.name: None if math.isnan(c.iou) else round(c.iou, 4) for c in found.classes},
         )
-        return save_model(self._out, self._validation.spec.model_copy(update={"accuracy": measured}), network)
+        spec = self._validation.spec.model_copy(update={"accuracy": measured})
+        return save_model(self._out, spec, network, half=self._recipe.half)

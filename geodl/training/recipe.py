@@ -151,7 +151,8 @@ class Augment(_Strict):
 class Recipe(_Strict):
     """A validated recipe; `load_recipe` makes one from a file.
 
-    `tile`, `halo` and `stitch` are taken from the architecture's row of `MODELS` where not given.
+    `tile`, `halo` and `stitch` are taken from the architecture's row of `MODELS` where not given. With
+    `half` the weights are stored as float16, in half the space; the accuracy is that of what is stored.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.\-]{0,63}$")]
@@ -167,6 +168,7 @@ class Recipe(_Strict):
     tile: Count | None = None
     halo: Annotated[int, Field(ge=0)] | None = None
     stitch: Literal["crop", "blend"] | None = None
+    half: bool = False
     classes: Annotated[list[LabelClass], Field(min_length=2)]
     data_root: Path = Path()
     sources: Annotated[list[Source], Field(min_length=1)]

@@ -1,0 +1,71 @@
+"""The models that come with geodl: what they claim, and that it holds."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+
+import geodl
+from geodl.assess.confusion import accuracy, confusion_matrix
+from geodl.cli import sample_scenes
+from geodl.models.bundle import BUNDLED, bundled_models
+from geodl.scene import open_scene
+from tests.conftest import whole_scene_probabilities
+
+SAMPLES = sample_scenes()
+DUBAI = {"#3c1098": 1, "#8429f6": 2, "#6ec1e4": 3, "#fedd3a": 4, "#e2a929": 5}
+
+
+def test_the_promised_models_are_there():
+    assert {spec.name for spec in bundled_models()} >= {"landcover-s2", "landcover-vhr"}
+
+
+@pytest.mark.parametrize("spec", bundled_models(), ids=lambda spec: spec.name)
+def test_a_bundled_model_says_what_it_is_worth_and_stays_small(spec):
+    assert spec.title
+    assert spec.licence
+    assert spec.training.data
+    assert spec.training.recipe
+    assert spec.accuracy.pixels > 100_000
+    assert 0 < spec.accuracy.mean_iou <= spec.accuracy.overall <= 1
+    assert set(spec.accuracy.iou) == {c.name for c in spec.classes}
+    geodl.load_model(spec.name).check()
+    folder = BUNDLED / spec.name
+    assert {path.name for path in folder.iterdir()} == {"model.json", "weights.safetensors"}
+    assert (folder / "weights.safetensors").stat().st_size <= 5e6
+    assert "/" not in json.dumps(spec.training.recipe.get("data_root", ""))
+
+
+@pytest.mark.parametrize("name", ["s2_coast_2023", "s2_valley_2024"])
+def test_sample_scenes_are_mapped_well(name):
+    result = geodl.predict(open_scene(SAMPLES / f"{name}.tif"), "landcover-s2")["class"].to_numpy()
+    with rasterio.open(SAMPLES / "truth" / f"{name}_landcover.tif") as file:
+        truth = file.read(1)
+    np.testing.assert_array_equal(result == 255, truth == 255)
+    seen = accuracy(confusion_matrix(truth, result, 255)[1:7, 1:7], ["a", "b", "c", "d", "e", "f"])
+    assert seen.overall > 0.9
+    assert seen.mean_iou > 0.75
+
+
+def test_no_seams_with_a_bundled_model():
+    scene, model = open_scene(SAMPLES / "s2_valley_2023.tif"), geodl.load_model("landcover-s2")
+    small = model.spec.model_copy(update={"tile": 2 * model.spec.halo + 5 * model.spec.stride})
+    tiled = geodl.predict(
+        scene, type(model)(spec=small, folder=model.folder, hash="small-tiles"), probabilities=True
+    )
+    tiled = tiled.compute()
+    expected, valid = whole_scene_probabilities(scene, model)
+    assert np.abs(tiled["probability"].values[:, valid] - expected[:, valid]).max() <= 1e-3
+    classes = np.array(model.spec.class_values)[expected.argmax(0)]
+    assert (tiled["class"].values == classes)[valid].mean() >= 0.9999
+
+
+def test_a_real_photograph_is_mapped_better_than_pixel_by_pixel(real_data, tmp_path):
+    """Part 1 of tile 3, which took no part in the fit; docs/accuracy.md has the whole figures."""
+    folder = real_data / "landcover" / "dubai_vhr" / "tile_3"
+    scene = open_scene(folder / "images" / "image_part_001.jpg")
+    result = geodl.predict(scene, "landcover-vhr")
+    geodl.write_cog(result["class"], tmp_path / "map.tif")
+    found = geodl.assess(tmp_path / "map.tif", folder / "masks" / "image_part_001.png", mapping=DUBAI)
+    assert found.to_dict()["overall_accuracy"] > 0.6

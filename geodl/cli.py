@@ -184,10 +184,12 @@ def predict(
     run = RunOptions(**options)
     loaded = load_model(model)
     failed = 0
+    names: dict[str, str] = {}
     with connect(scheduler) as client:
         for paths in _scenes(files, stack):
             try:
                 scene = open_scene(paths, **reading)
+                _refuse_twin(names, str(scene.name), paths[0])
                 with block_progress(str(scene.name)) as progress:
                     product = run_scene(scene, loaded, out, run, client=client, progress=progress)
                 click.echo(f"{product}")
@@ -198,6 +200,15 @@ def predict(
         if failed < len(files) and not stack:
             click.secho(f"{failed} of {len(files)} scenes failed", err=True, fg="red")
         sys.exit(1)
+
+
+def _refuse_twin(names: dict[str, str], name: str, path: str) -> None:
+    """Refuse a second scene of one name: its product would replace that of the first."""
+    if name in names:
+        raise OptionError(
+            f"scene {path}", f"has the name of {names[name]}", "map it in a run of its own with another --out"
+        )
+    names[name] = path
 
 
 @main.command()

@@ -95,6 +95,17 @@ def test_predict_makes_products_and_goes_on_after_a_bad_scene(scene_file, tiny_m
     assert [path.name for path in out.iterdir()] == ["valley"]
 
 
+def test_two_scenes_of_one_name_do_not_replace_each_other(scene_file, tiny_model, tmp_path):
+    twin = tmp_path / scene_file.name
+    write_scene(twin, 70, 80)
+    out = tmp_path / "out"
+    done = geodl("predict", scene_file, twin, "--model", tiny_model.folder, "--out", out)
+    assert done.exit_code == 1
+    assert "has the name of" in done.output
+    with rasterio.open(scene_file) as first, rasterio.open(out / "valley" / "landcover.tif") as made:
+        assert made.shape == first.shape
+
+
 def test_remedies_named_by_errors_work(tiny_model, tmp_path):
     path = write_scene(tmp_path / "plain.tif", 70, 80)
     with rasterio.open(path, "r+") as file:

@@ -69,7 +69,7 @@ def connect(scheduler: str | None = None) -> "Iterator[Client]":
 
     if scheduler is not None:
         try:
-            client = distributed.Client(scheduler, timeout="20s")
+            client = distributed.Client(scheduler, timeout="10s")
         except (OSError, ValueError) as error:
             raise OptionError(
                 f"--scheduler {scheduler}",

@@ -12,11 +12,11 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save
-from test_models_table import make_network, make_spec
 
 from geodl.errors import ModelError
 from geodl.models import bundle, bundled_models, load_model, save_model
 from geodl.models.weights import MAX_HEADER_BYTES, read_header
+from tests.test_models_table import make_network, make_spec
 
 SMALL = {"widths": [8, 8, 16], "blocks": 1}
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from test_models_table import make_network
 
 from geodl.models.parameters import SegnetParameters, UnetCompactParameters, is_local_encoder
 from geodl.models.probe import measure_overhang
 from geodl.models.receptive_field import overhang
 from geodl.models.table import tiling_of
 from geodl.models.unet_compact import receptive_field_radius
+from tests.test_models_table import make_network
 
 
 def measured(name, parameters, reach):

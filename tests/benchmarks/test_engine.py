@@ -49,9 +49,10 @@ def run_predict(scene, out):
     """Run the command line; return wall seconds and the peak resident memory of its process in GiB."""
     arguments = ["predict", str(scene), "--model", MODEL, "--out", str(out)]
     code = (
-        "import resource, sys; from geodl.cli import main\n"
+        "import re; from pathlib import Path; from geodl.cli import main\n"
         f"main({arguments!r}, standalone_mode=False)\n"
-        "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        # Not ru_maxrss: that of a new process begins with what its parent held.
+        "print('PEAK', re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
     )
     start = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

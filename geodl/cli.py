@@ -11,6 +11,7 @@ import click
 
 from geodl import __version__
 from geodl.errors import GeodlError, OptionError
+from geodl.heap import keep_heap
 
 # Read by libraries when they load, hence set before any of them is imported; the user's own values win.
 _SETTINGS = {
@@ -45,6 +46,7 @@ def main() -> None:
     """Satellite and aerial rasters in, georeferenced land cover maps out."""
     for variable, value in _SETTINGS.items():
         os.environ.setdefault(variable, value)
+    keep_heap()  # before any library starts a thread
 
 
 def scene_options(command: Callable) -> Callable:

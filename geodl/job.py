@@ -11,6 +11,7 @@ import xarray as xr
 
 from geodl import plan
 from geodl.errors import GeodlError, OptionError, ProductError
+from geodl.heap import keep_heap
 from geodl.models.bundle import Model
 from geodl.predict import Job, make_job, process_block
 from geodl.products import provenance_of, write_files
@@ -67,6 +68,7 @@ def connect(scheduler: str | None = None) -> "Iterator[Client]":
     """
     import distributed
 
+    keep_heap()  # before Dask starts its threads
     if scheduler is not None:
         try:
             client = distributed.Client(scheduler, timeout="10s")

@@ -15,6 +15,7 @@ import xarray as xr
 
 from geodl import stitch
 from geodl.errors import GeodlError, OptionError
+from geodl.heap import keep_heap
 from geodl.match import check_fit, scaling_of
 from geodl.models.bundle import Model, load_model
 from geodl.models.spec import NODATA_CLASS, ModelSpec, flag_attributes
@@ -101,6 +102,7 @@ def make_job(
     """
     from geodl.forward import choose_device
 
+    keep_heap()  # before any thread that computes is started
     if isinstance(model, str):
         model = load_model(model)
     if batch is not None and batch < 1:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "models": {"errors", "task"},
     "match": {"errors", "models", "scene"},
     "forward": {"errors", "heap", "match", "models"},
-    "predict": {"errors", "forward", "match", "models", "scene", "stitch", "task", "tiles"},
+    "predict": {"errors", "forward", "heap", "match", "models", "scene", "stitch", "task", "tiles"},
     "store": {"errors", "tiles"},
     "vector": {"errors", "models", "task", "tiles"},
     "publish": {"errors", "models", "task", "tiles"},
@@ -46,7 +46,7 @@ MAY_IMPORT = {
     },
     "demo": {"assess", "errors", "job", "match", "models", "report", "scene"},
     "__main__": {"cli"},
-    "cli": {"assess", "demo", "errors", "job", "products", "match", "models", "report", "scene", "training"},
+    "cli": {"assess", "demo", "errors", "heap", "job", "products", "match", "models", "report", "scene", "training"},
 }
 WITHOUT_TORCH = {
     "errors",

@@ -36,17 +36,26 @@ def choose_device(device: str) -> str:
 
 
 class Forward:
-    """A network on a device, and the one thread that feeds it."""
+    """A network on a device, and the one thread that feeds it.
+
+    The network is loaded by that thread, so that the first blocks are read meanwhile.
+    """
 
     def __init__(self, model: Model, device: str) -> None:
         keep_heap()
         self.device = torch.device(device)
         self.spec = model.spec
-        self._values = torch.tensor(model.spec.class_values, dtype=torch.uint8, device=self.device)
-        self._network = model.network(device).to(memory_format=torch.channels_last)
+        self._values = torch.tensor(model.spec.class_values, dtype=torch.uint8)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="geodl-device")
+        self._network = self._thread.submit(self._load, model)
 
-    def probabilities(self, tiles: np.ndarray, valid: np.ndarray, scaling: Scaling) -> torch.Tensor:
+    def _load(self, model: Model) -> torch.nn.Module:
+        self._values = self._values.to(self.device)
+        return model.network(self.device).to(memory_format=torch.channels_last)
+
+    def probabilities(
+        self, tiles: np.ndarray, valid: np.ndarray, scaling: Scaling, margin: int = 0
+    ) -> torch.Tensor:
         """Class probabilities of a batch of tiles.
 
         Parameters
@@ -57,11 +66,14 @@ class Forward:
             bool, shape ``(N, tile, tile)``; the network sees the mean of each band elsewhere.
         scaling : Scaling
             From digital numbers to what the network was trained on.
+        margin : int
+            Pixels to leave out on each side of the tiles.
 
         Returns
         -------
         torch.Tensor
-            float32 on the device, shape ``(N, classes, tile, tile)``, summing to one over classes.
+            float32 on the device, ``(N, classes, tile - 2 * margin, tile - 2 * margin)``, summing to one
+            over the classes.
 
         Raises
         ------
@@ -69,7 +81,7 @@ class Forward:
             If the device's memory does not hold even one tile; larger batches are halved first.
         """
         try:
-            return self._thread.submit(self._probabilities, tiles, valid, scaling).result()
+            return self._thread.submit(self._probabilities, tiles, valid, scaling, margin).result()
         except torch.OutOfMemoryError as error:
             half = len(tiles) // 2
             if half == 0:
@@ -79,23 +91,27 @@ class Forward:
                     "free the device, or use --device cpu",
                 ) from error
             parts = (slice(half), slice(half, None))
-            return torch.cat([self.probabilities(tiles[p], valid[p], scaling) for p in parts])
+            return torch.cat([self.probabilities(tiles[p], valid[p], scaling, margin) for p in parts])
 
     @torch.inference_mode()
-    def _probabilities(self, tiles: np.ndarray, valid: np.ndarray, scaling: Scaling) -> torch.Tensor:
+    def _probabilities(
+        self, tiles: np.ndarray, valid: np.ndarray, scaling: Scaling, margin: int
+    ) -> torch.Tensor:
+        network = self._network.result()
         inputs = torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device).to(torch.float32)
         gain = torch.tensor(scaling.gain, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
         bias = torch.tensor(scaling.bias, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
         mask = torch.from_numpy(np.ascontiguousarray(valid)).to(self.device).unsqueeze(1)
         inputs = torch.where(mask, torch.addcmul(bias, inputs, gain), 0.0)
-        outputs = self._network(inputs.contiguous(memory_format=torch.channels_last))
+        outputs = network(inputs.contiguous(memory_format=torch.channels_last))
         if outputs.shape[1] != len(self.spec.classes) or outputs.shape[-2:] != inputs.shape[-2:]:
             raise ModelError(
                 f"model {self.spec.name}",
                 f"its network turns {tuple(inputs.shape)} into {tuple(outputs.shape)}",
                 f"it must give {len(self.spec.classes)} class scores per pixel",
             )
-        return outputs.float().softmax(dim=1)
+        kept = slice(margin, inputs.shape[-1] - margin)
+        return outputs[..., kept, kept].float().softmax(dim=1)
 
     def classify(self, probabilities: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Class values (uint8) and their probabilities (float32), each of shape ``(..., h, w)``.

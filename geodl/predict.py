@@ -214,6 +214,7 @@ def process_block(job: Job, block: Block) -> BlockResult:
     """
     from geodl.forward import forward_for
 
+    forward = forward_for(job.model, job.device)  # starts to load while the pixels are read
     blending = job.model.spec.stitch == "blend"
     reach = stitch.neighbours(job.lattice) if blending else 0
     padded = read_padded(job.scene, job.lattice, block, reach)
@@ -222,7 +223,7 @@ def process_block(job: Job, block: Block) -> BlockResult:
     if not valid.any():
         return result
     run = _blend if blending else _crop
-    run(job, block, padded, forward_for(job.model, job.device), result)
+    run(job, block, padded, forward, result)
     result.classes[~valid] = NODATA_CLASS
     result.confidence[~valid] = np.nan
     if result.probability is not None:
@@ -278,9 +279,9 @@ def _crop(job: Job, block: Block, padded: Padded, forward: "Forward", result: Bl
         for position in lattice.tiles_of(block)
         if padded.valid[lattice.core_window(*position).relative_to(padded.window).slices].any()
     ]
-    for position, scores in _tile_scores(job, positions, padded, forward):
-        tile, core = lattice.tile_window(*position), lattice.core_window(*position)
-        kept = scores[(slice(None), *core.relative_to(tile).slices)]
+    for position, scores in _tile_scores(job, positions, padded, forward, margin=lattice.halo):
+        core = lattice.core_window(*position)
+        kept = scores[:, : core.height, : core.width]  # cores at the scene's border are smaller
         inside = core.relative_to(block.window).slices
         result.classes[inside], result.confidence[inside] = forward.classify(kept)
         if result.probability is not None:
@@ -305,9 +306,9 @@ def _blend(job: Job, block: Block, padded: Padded, forward: "Forward", result: B
 
 
 def _tile_scores(
-    job: Job, positions: list[tuple[int, int]], padded: Padded, forward: "Forward"
+    job: Job, positions: list[tuple[int, int]], padded: Padded, forward: "Forward", margin: int = 0
 ) -> "Iterator[tuple[tuple[int, int], Tensor]]":
-    """Probabilities (classes, tile, tile) of the given tiles, batch by batch, in their order."""
+    """Probabilities (classes, y, x) of the given tiles less `margin`, batch by batch, in their order."""
     scaling = scaling_of(job.scene, job.model.spec)
     for start in range(0, len(positions), job.batch):
         group = positions[start : start + job.batch]
@@ -315,7 +316,7 @@ def _tile_scores(
         tiles = np.stack([padded.pixels[(slice(None), *part)] for part in parts])
         valid = np.stack([padded.valid[part] for part in parts])
         try:
-            scores = forward.probabilities(tiles, valid, scaling)
+            scores = forward.probabilities(tiles, valid, scaling, margin)
         except GeodlError as error:
             where = f"scene {job.scene.name}, tile at row {group[0][0]}, column {group[0][1]}"
             raise GeodlError(where, f"{error.what}: {error.cause}", error.remedy) from error

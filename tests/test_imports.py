@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "job": {
         "products",
         "errors",
+        "heap",
         "plan",
         "models",
         "predict",
@@ -46,7 +47,19 @@ MAY_IMPORT = {
     },
     "demo": {"assess", "errors", "job", "match", "models", "report", "scene"},
     "__main__": {"cli"},
-    "cli": {"assess", "demo", "errors", "heap", "job", "products", "match", "models", "report", "scene", "training"},
+    "cli": {
+        "assess",
+        "demo",
+        "errors",
+        "heap",
+        "job",
+        "products",
+        "match",
+        "models",
+        "report",
+        "scene",
+        "training",
+    },
 }
 WITHOUT_TORCH = {
     "errors",

@@ -201,11 +201,11 @@ class TestOutOfMemory:
         expected = process_block(job, block)
         real, seen = Forward._probabilities, []
 
-        def scarce(self, tiles, valid, scaling):
+        def scarce(self, tiles, valid, scaling, margin):
             seen.append(len(tiles))
             if len(tiles) > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return real(self, tiles, valid, scaling)
+            return real(self, tiles, valid, scaling, margin)
 
         monkeypatch.setattr(Forward, "_probabilities", scarce)
         result = process_block(job, block)
@@ -213,7 +213,7 @@ class TestOutOfMemory:
         np.testing.assert_array_equal(result.classes, expected.classes)
 
     def test_a_single_tile_too_many_names_the_tile(self, scene_file, tiny_model, monkeypatch):
-        def exhausted(self, tiles, valid, scaling):
+        def exhausted(self, tiles, valid, scaling, margin):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
         monkeypatch.setattr(Forward, "_probabilities", exhausted)

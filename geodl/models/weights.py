@@ -62,17 +62,21 @@ def expected_tensors(spec: ModelSpec) -> dict[str, TensorEntry]:
     import torch
     from torch.overrides import TorchFunctionMode
 
-    class NumbersOnCpu(TorchFunctionMode):
-        # Drop-path rates are read with linspace(...).item() while the network is built, which a
-        # tensor without memory cannot answer.
+    random = (torch.Tensor.normal_, torch.Tensor.uniform_)
+
+    class NothingDrawn(TorchFunctionMode):
+        # Random numbers in no memory would load torch's compiler, a second's work. Drop-path rates are
+        # read with linspace(...).item() while the network is built, which no such tensor can answer.
         def __torch_function__(self, function, types, args=(), kwargs=None):
             kwargs = dict(kwargs or {})
+            if function in random:
+                return args[0]
             if function is torch.linspace:
                 kwargs.setdefault("device", "cpu")
             return function(*args, **kwargs)
 
     names = {torch.float32: "F32", torch.int64: "I64"}
-    with torch.device("meta"), NumbersOnCpu():
+    with torch.device("meta"), NothingDrawn():
         state = build_network(spec).state_dict()
     return {
         name: TensorEntry(dtype=names.get(t.dtype, str(t.dtype)), shape=tuple(t.shape))

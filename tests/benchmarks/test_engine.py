@@ -60,7 +60,7 @@ def run_predict(scene, out):
 
 
 def bare_forward(tiles):
-    """Seconds for so many forward passes of one tile, in a process that does nothing else."""
+    """Seconds for so many forward passes of one tile, all of them run, in a process that does nothing else."""
     code = f"""
 import time, torch
 from geodl.heap import keep_heap
@@ -72,15 +72,14 @@ spec = model.spec
 inputs = torch.rand(1, len(spec.bands), spec.tile, spec.tile).contiguous(memory_format=torch.channels_last)
 with torch.inference_mode():
     network(inputs)
-    times = []
-    for _ in range(7):
-        start = time.perf_counter()
+    start = time.perf_counter()
+    for _ in range({tiles}):
         network(inputs)
-        times.append(time.perf_counter() - start)
-print(sorted(times)[len(times) // 2])
+print(time.perf_counter() - start)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return float(done.stdout) * tiles
+    return float(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    )
 
 
 def test_predict_is_flat_in_memory_and_near_the_bare_forward(tmp_path):
@@ -89,8 +88,10 @@ def test_predict_is_flat_in_memory_and_near_the_bare_forward(tmp_path):
     for side in (4096, 8192):
         scene = big_scene(tmp_path / f"s{side}.tif", side, len(spec.bands))
         shape = Lattice(side, side, spec.tile, spec.halo).shape
+        # Before and after: the speed of a shared machine drifts.
+        before = bare_forward(shape[0] * shape[1])
         wall, peak = run_predict(scene, tmp_path / "out")
-        bare = bare_forward(shape[0] * shape[1])
+        bare = (before + bare_forward(shape[0] * shape[1])) / 2
         rows.append({"side": side, "wall_s": wall, "bare_s": bare, "ratio": wall / bare, "peak_gib": peak})
         print(json.dumps(rows[-1]))
     assert rows[1]["peak_gib"] < 2.5

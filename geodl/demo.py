@@ -1,7 +1,10 @@
 """``geodl demo``: the sample scenes through the bundled models."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import rasterio
 
 from geodl.errors import OptionError
 from geodl.job import RunOptions, connect, run_scene
@@ -50,9 +53,16 @@ def run_demo(out: Path, scenes: Path) -> Iterator[str]:
                 )
             yield f"{product}  ({spec.name})"
             truth = scenes / "truth" / f"{file.stem}_{spec.task}.tif"
-            if truth.exists() and spec.training.data and "sample scenes" in " ".join(spec.training.data):
+            if truth.exists() and _classes(truth) == {c.value: c.name for c in spec.classes}:
                 yield f"  {_compare(product / f'{spec.task}.tif', truth)}"
     yield f"open the folders under {out} in QGIS: the rasters and the GeoPackages carry their styles"
+
+
+def _classes(truth: Path) -> dict[int, str]:
+    """Class names by value, from the tags ``CLASS_1`` ... of a truth raster."""
+    with rasterio.open(truth, driver="GTiff") as file:
+        tags = file.tags()
+    return {int(key[6:]): name for key, name in tags.items() if re.fullmatch(r"CLASS_\d+", key)}
 
 
 def _compare(map_file: Path, truth: Path) -> str:

@@ -27,7 +27,7 @@ from geodl.training.device import resolve_device, resolve_precision
 from geodl.training.evaluate import Validation
 from geodl.training.keeper import Keeper
 from geodl.training.learner import Clock, Learner
-from geodl.training.plots import Plot, decode, find_pairs
+from geodl.training.plots import Plot, decode, find_pairs, folders
 from geodl.training.recipe import Recipe
 from geodl.training.samples import EpochSampler, Samples, band_statistics, class_weights
 
@@ -73,8 +73,7 @@ def fit(
         echo(f"decoding {len(pairs)} scenes")
         plots = decode(recipe, cache, gap=halo)
         echo(_describe(recipe, plots))
-        folders = sorted({os.path.relpath(pair.scene[0].parent, recipe.data_root) for pair in pairs})
-        spec = make_spec(recipe, band_statistics(plots, recipe.bands), folders)
+        spec = make_spec(recipe, band_statistics(plots, recipe.bands), folders(recipe, "train"))
         torch.manual_seed(recipe.seed)
         return _learn(recipe, spec, plots, out, place, workers, echo)
 

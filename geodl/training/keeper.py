@@ -14,6 +14,7 @@ from geodl.models.spec import AccuracySpec
 from geodl.training.evaluate import Validation
 from geodl.training.journal import Epoch, draw_curve, write_metrics
 from geodl.training.learner import Clock, Learner
+from geodl.training.plots import folders
 from geodl.training.recipe import Recipe
 
 
@@ -86,7 +87,7 @@ class Keeper(Callback):
         )
         self._echo(f"kept: mIoU {found.mean_iou:.4f}, overall {found.overall:.4f} on {found.pixels:,} pixels")
         measured = AccuracySpec(
-            reference=f"validation part of the recipe {self._recipe.name}",
+            reference=f"validation part of {', '.join(folders(self._recipe, 'validation'))}",
             pixels=found.pixels,
             overall=round(found.overall, 4),
             mean_iou=round(found.mean_iou, 4),

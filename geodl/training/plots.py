@@ -5,6 +5,7 @@ each would take longer than the network. What is kept is what the file holds (8 
 file has 8 or 16), with the scale and offset that turn it into the units of the model.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +145,12 @@ def _match(root: Path, pattern: str, number: int) -> list[Path]:
             "set data_root or the pattern",
         )
     return found
+
+
+def folders(recipe: Recipe, role: str) -> list[str]:
+    """Folders with scenes for a role, ``train`` or ``validation``, relative to the data root."""
+    pairs = [pair for pair in find_pairs(recipe) if pair.source.role in (role, "auto")]
+    return sorted({os.path.relpath(pair.scene[0].parent, recipe.data_root) for pair in pairs})
 
 
 def decode(recipe: Recipe, folder: Path, *, gap: int) -> list[Plot]:

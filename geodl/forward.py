@@ -14,6 +14,7 @@ from geodl.errors import GeodlError, ModelError, OptionError
 from geodl.heap import keep_heap
 from geodl.match import Scaling
 from geodl.models.bundle import Model
+from geodl.models.fold import fold_batch_norms
 
 
 def choose_device(device: str) -> str:
@@ -51,7 +52,7 @@ class Forward:
 
     def _load(self, model: Model) -> torch.nn.Module:
         self._values = self._values.to(self.device)
-        return model.network(self.device).to(memory_format=torch.channels_last)
+        return fold_batch_norms(model.network(self.device)).to(memory_format=torch.channels_last)
 
     def probabilities(
         self, tiles: np.ndarray, valid: np.ndarray, scaling: Scaling, margin: int = 0
@@ -101,8 +102,10 @@ class Forward:
         inputs = torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device).to(torch.float32)
         gain = torch.tensor(scaling.gain, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
         bias = torch.tensor(scaling.bias, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
-        mask = torch.from_numpy(np.ascontiguousarray(valid)).to(self.device).unsqueeze(1)
-        inputs = torch.where(mask, torch.addcmul(bias, inputs, gain), 0.0)
+        inputs = torch.addcmul(bias, inputs, gain)
+        if not valid.all():
+            mask = torch.from_numpy(np.ascontiguousarray(valid)).to(self.device).unsqueeze(1)
+            inputs = torch.where(mask, inputs, 0.0)
         outputs = network(inputs.contiguous(memory_format=torch.channels_last))
         if outputs.shape[1] != len(self.spec.classes) or outputs.shape[-2:] != inputs.shape[-2:]:
             raise ModelError(

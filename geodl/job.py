@@ -66,6 +66,7 @@ def connect(scheduler: str | None = None) -> "Iterator[Client]":
     OptionError
         If no scheduler answers at the address.
     """
+    import dask
     import distributed
 
     keep_heap()  # before Dask starts its threads
@@ -82,6 +83,9 @@ def connect(scheduler: str | None = None) -> "Iterator[Client]":
             yield client
         return
     with (
+        dask.config.set(
+            {"distributed.worker.profile.enabled": False}
+        ),  # it samples every thread all the time
         distributed.LocalCluster(
             n_workers=1,
             threads_per_worker=LOCAL_THREADS,

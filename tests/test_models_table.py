@@ -6,6 +6,7 @@ from torch import nn
 
 from geodl.errors import ModelError
 from geodl.models import MODELS, ModelSpec, build_network, tiling_of
+from geodl.models.fold import fold_batch_norms
 
 # Small variants, so that the whole table runs in seconds.
 SMALL = {
@@ -176,3 +177,19 @@ def test_wrong_architecture_or_parameters_are_named(name, parameters, words):
     spec = make_spec("unet").model_copy(update={"architecture": name, "parameters": parameters})
     with pytest.raises(ModelError, match=words):
         build_network(spec)
+
+
+@pytest.mark.parametrize(("architecture", "parameters"), VARIANTS[: len(MODELS)], ids=list(MODELS))
+def test_folding_batch_norms_changes_last_bits_only(architecture, parameters):
+    network = make_network(architecture, parameters).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.3, 0.3)
+            module.running_var.uniform_(0.5, 2)
+    image = torch.rand(1, 4, 128, 128)
+    with torch.inference_mode():
+        expected = network(image).softmax(1)
+        folded = fold_batch_norms(network)
+        torch.testing.assert_close(folded(image).softmax(1), expected, atol=1e-5, rtol=0)
+    if architecture == "unet_compact":
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())

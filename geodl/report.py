@@ -66,7 +66,7 @@ def print_models(specs: list[ModelSpec]) -> None:
     """Print the bundled models, a line each."""
     table = Table(box=None, padding=(0, 1))
     for column in ("name", "task", "bands", "pixel (m)", "classes", "mean IoU", "licence"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in ("name", "task"))
     for spec in specs:
         table.add_row(
             spec.name,

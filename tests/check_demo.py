@@ -32,7 +32,7 @@ def check_product(scene: Path, product: Path) -> str:
     for name in ("landcover.tif", "confidence.tif"):
         valid, errors, warnings = cog_validate(product / name, strict=True)
         assert valid, f"{product / name}: {errors} {warnings}"
-    layer = geopandas.read_file(product / "landcover.gpkg")
+    layer = geopandas.read_file(product / "landcover.gpkg", layer="landcover")
     assert set(layer["class"]) == values, (
         f"{product}: classes of the polygons differ from those of the raster"
     )

@@ -64,7 +64,7 @@ def test_raster_is_what_the_library_predicts(product, scene_file, tiny_model):
 
 
 def test_polygons_are_those_of_the_whole_raster(product):
-    layer = geopandas.read_file(product / "landcover.gpkg")
+    layer = geopandas.read_file(product / "landcover.gpkg", layer="landcover")
     with rasterio.open(product / "landcover.tif") as file:
         classes = file.read(1)
         expected = [value for _, value in shapes(classes, mask=classes != 255, transform=file.transform)]
@@ -174,7 +174,7 @@ def test_scene_without_data_gives_an_empty_valid_layer(tiny_model, client, tmp_p
     with rasterio.open(path, "r+") as file:
         file.write(np.zeros((3, 70, 80), "uint16"))
     done = run_scene(open_scene(path), tiny_model, tmp_path / "out", RunOptions(), client=client)
-    layer = geopandas.read_file(done / "landcover.gpkg")
+    layer = geopandas.read_file(done / "landcover.gpkg", layer="landcover")
     assert len(layer) == 0
     assert {"class", "name", "area_m2", "confidence"} <= set(layer.columns)
 

@@ -5,6 +5,7 @@ describes. Bounds keep a hostile file from asking for a network that fills the m
 """
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -44,14 +45,14 @@ class Tiling:
         return "crop" if self.local else "blend"
 
 
-class Parameters(BaseModel):
+class Parameters(BaseModel, ABC):
     """Base of all parameter classes: unknown names are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @abstractmethod
     def tiling(self) -> Tiling:
         """Return the default tiling of the network that these parameters describe."""
-        raise NotImplementedError
 
 
 class UnetCompactParameters(Parameters):

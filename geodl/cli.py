@@ -166,7 +166,9 @@ def check_model(model: str) -> None:
 )
 @scene_options
 @click.option(
-    "--block", type=click.IntRange(min=1), help="Side of a block in pixels; changes speed and memory only."
+    "--block",
+    type=click.IntRange(min=1),
+    help="Largest side of a block in pixels; changes speed and memory only.",
 )
 @click.option("--memory", help="Memory to keep within, e.g. 4GB; chooses the block.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")

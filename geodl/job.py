@@ -36,7 +36,7 @@ class RunOptions:
     Parameters
     ----------
     block : int, optional
-        Side of a block in pixels; else chosen from `memory`.
+        Largest side of a block in pixels; by default 2048, or what `memory` allows.
     memory : str, optional
         Memory to keep within, ``"4GB"``.
     device : str
@@ -145,7 +145,7 @@ def run_scene(
     sources, name = job.scene.attrs["source"], str(scene.name)
     with stage(out, name, inputs=sources) as product:
         provenance = provenance_of(job)
-        blocks = job.lattice.blocks(options.block or plan.block_side(job, options.memory, LOCAL_THREADS))
+        blocks = job.lattice.blocks(plan.block_side(job, options.block, options.memory, LOCAL_THREADS))
         work = out / WORK_FOLDER
         store = _open_store(work / safe_name(name), job, blocks, provenance)
         _run_blocks(client, Work(job=job, store=store), blocks, progress or _silent)

@@ -56,15 +56,17 @@ def block_bytes(job: Job, side: int) -> int:
     return 2 * inputs + side**2 * per_pixel
 
 
-def block_side(job: Job, memory: str | None, in_flight: int) -> int:
+def block_side(job: Job, block: int | None, memory: str | None, in_flight: int) -> int:
     """Choose the side of a block in pixels.
 
     Parameters
     ----------
     job : Job
         What is to run.
+    block : int, optional
+        Largest side wanted.
     memory : str, optional
-        Budget for the process; without it a block of 2048 pixels is taken.
+        Budget for the process; without it `block` is taken, or 2048 pixels.
     in_flight : int
         Blocks worked on at the same time.
 
@@ -79,10 +81,10 @@ def block_side(job: Job, memory: str | None, in_flight: int) -> int:
     memory that it took.
     """
     if memory is None:
-        return DEFAULT_BLOCK
+        return block or DEFAULT_BLOCK
     budget, used = parse_bytes(memory), _memory_of_network(job)
     core = job.lattice.core
-    largest = max(1, LARGEST_BLOCK // core)
+    largest = max(1, (block or LARGEST_BLOCK) // core)
     needs = {n: used + RESERVE + in_flight * block_bytes(job, n * core) for n in range(1, largest + 1)}
     fitting = [n for n, need in needs.items() if need <= budget]
     if not fitting:

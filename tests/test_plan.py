@@ -26,19 +26,25 @@ def test_no_sizes(text):
 
 
 def test_more_memory_never_makes_smaller_blocks(job):
-    sides = [block_side(job, memory, 3) for memory in ("8GB", "9GB", "16GB", "64GB")]
+    sides = [block_side(job, None, memory, 3) for memory in ("8GB", "9GB", "16GB", "64GB")]
     assert sides == sorted(sides)
     assert all(side % job.lattice.core == 0 for side in sides)
 
 
 def test_without_a_budget_the_default_is_taken(job):
-    assert block_side(job, None, 3) == DEFAULT_BLOCK
+    assert block_side(job, None, None, 3) == DEFAULT_BLOCK
+    assert block_side(job, 777, None, 3) == 777
 
 
 def test_too_little_memory_is_refused_with_what_would_do(job):
     with pytest.raises(OptionError, match=r"--memory 10MB: model tiny needs \d\.\d GB"):
-        block_side(job, "10MB", 3)
+        block_side(job, None, "10MB", 3)
 
 
 def test_blocks_need_more_the_larger_they_are(job):
     assert block_bytes(job, 200) > block_bytes(job, 100) > 100 * 100
+
+
+def test_a_budget_never_makes_blocks_larger_than_asked_for(job):
+    assert block_side(job, 100, "64GB", 3) <= 100
+    assert block_side(job, 1, "64GB", 3) == job.lattice.core

@@ -71,3 +71,18 @@ def _compare(map_file: Path, truth: Path) -> str:
     result = assess(map_file, truth).to_dict()
     overall, mean_iou = result["overall_accuracy"], result["mean_iou"]
     return f"against its truth: overall accuracy {overall:.3f}, mean IoU {mean_iou:.3f}"
+
+
+def sample_scenes() -> Path:
+    """Return the folder of sample scenes of this checkout.
+
+    Raises
+    ------
+    OptionError
+        If geodl was installed without them.
+    """
+    folder = Path(__file__).resolve().parents[1] / "sample_scenes"
+    if not any(folder.glob("*.tif")):
+        raise OptionError("geodl demo", "this installation has no sample scenes",
+                          "run it in a checkout, or name a folder with --scenes")  # fmt: skip
+    return folder

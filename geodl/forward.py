@@ -10,30 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from geodl.errors import GeodlError, ModelError, OptionError
+from geodl.errors import GeodlError, ModelError
 from geodl.heap import keep_heap
 from geodl.match import Scaling
 from geodl.models.bundle import Model
 from geodl.models.fold import fold_batch_norms
-
-
-def choose_device(device: str) -> str:
-    """Return ``"cuda"`` or ``"cpu"`` for ``"auto"``; else check that the device exists.
-
-    Raises
-    ------
-    OptionError
-        If the device is unknown to torch or not present.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise OptionError(
-            f"--device {device}", str(error).splitlines()[0], "use --device auto or --device cpu"
-        ) from error
-    return device
 
 
 class Forward:

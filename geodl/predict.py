@@ -100,7 +100,7 @@ def make_job(
     ModelError
         If the model cannot be loaded.
     """
-    from geodl.forward import choose_device
+    from geodl.device import resolve_device
 
     keep_heap()  # before any thread that computes is started
     if isinstance(model, str):
@@ -109,7 +109,7 @@ def make_job(
         raise OptionError(f"batch {batch}", "it counts tiles", "give 1 or more")
     scene = as_scene(scene)
     check_fit(scene, model.spec)
-    resolved = choose_device(device)
+    resolved = resolve_device(device).type
     return Job(
         scene=select_bands(scene, model.spec.band_names),
         model=model,

@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 from rio_cogeo import cog_validate
 
-from geodl.cli import sample_scenes
+from geodl.demo import sample_scenes
 
 PRODUCT = ("landcover.tif", "landcover.qml", "landcover.gpkg", "confidence.tif", "manifest.json")
 

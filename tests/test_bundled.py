@@ -8,7 +8,7 @@ import rasterio
 
 import geodl
 from geodl.assess.confusion import accuracy, confusion_matrix
-from geodl.cli import sample_scenes
+from geodl.demo import sample_scenes
 from geodl.models.bundle import BUNDLED, bundled_models
 from geodl.scene import open_scene
 from tests.conftest import whole_scene_probabilities

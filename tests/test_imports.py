@@ -15,6 +15,7 @@ PACKAGE = Path(geodl.__file__).parent
 MAY_IMPORT = {
     "errors": set(),
     "heap": set(),
+    "device": {"errors"},
     "task": set(),
     "tiles": set(),
     "stitch": {"tiles"},
@@ -22,12 +23,12 @@ MAY_IMPORT = {
     "models": {"errors", "task"},
     "match": {"errors", "models", "scene"},
     "forward": {"errors", "heap", "match", "models"},
-    "predict": {"errors", "forward", "heap", "match", "models", "scene", "stitch", "task", "tiles"},
+    "predict": {"device", "errors", "forward", "heap", "match", "models", "scene", "stitch", "task", "tiles"},
     "store": {"errors", "tiles"},
     "vector": {"errors", "models", "task", "tiles"},
     "publish": {"errors", "models", "task", "tiles"},
     "assess": {"errors", "scene", "tiles"},
-    "training": {"assess", "errors", "heap", "match", "models", "scene", "task", "tiles"},
+    "training": {"assess", "device", "errors", "heap", "match", "models", "scene", "task", "tiles"},
     "report": {"models"},
     "plan": {"errors", "forward", "match", "predict"},
     "products": {"predict", "publish", "store", "task", "tiles", "vector"},
@@ -53,9 +54,9 @@ MAY_IMPORT = {
         "errors",
         "heap",
         "job",
-        "products",
         "match",
         "models",
+        "products",
         "report",
         "scene",
         "training",
@@ -75,7 +76,18 @@ WITHOUT_TORCH = {
     "report",
     "cli",
 }
-WITHOUT_RASTERIO = {"errors", "task", "tiles", "stitch", "models", "forward", "heap", "report", "cli"}
+WITHOUT_RASTERIO = {
+    "errors",
+    "task",
+    "tiles",
+    "stitch",
+    "models",
+    "device",
+    "forward",
+    "heap",
+    "report",
+    "cli",
+}
 SPEC_ONLY = {"vector", "publish", "match", "report"}  # of the models they may know the description only
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

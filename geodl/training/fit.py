@@ -17,13 +17,13 @@ import lightning
 import torch
 from torch.utils.data import DataLoader
 
+from geodl.device import multiplies_bf16, resolve_device
 from geodl.errors import ProductError
 from geodl.heap import keep_heap
 from geodl.models.bundle import SPEC_FILE, Model
 from geodl.models.spec import ModelSpec
 from geodl.models.table import build_network
 from geodl.training.description import make_spec
-from geodl.training.device import resolve_device, resolve_precision
 from geodl.training.evaluate import Validation
 from geodl.training.keeper import Keeper
 from geodl.training.learner import Clock, Learner
@@ -93,7 +93,7 @@ def _learn(
     steps = -(-settings.samples_per_epoch // settings.batch)
     clock = Clock(steps=steps * settings.epochs, minutes=settings.time_limit_minutes)
     learner = Learner(network, average, settings, class_weights(plots, settings.class_weights), clock)
-    precision = resolve_precision(settings.precision, device)
+    precision = _precision(settings.precision, device)
     validation = Validation(plots=plots, spec=spec, device=device, precision=precision)
     keeper = Keeper(recipe, validation, out, clock, echo)
     trainer = lightning.Trainer(
@@ -185,3 +185,10 @@ def _quiet_lightning() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
+
+
+def _precision(word: str, device: torch.device) -> torch.dtype:
+    """Return the dtype to train in: bf16 where the hardware multiplies in it, else float32."""
+    if word == "auto":
+        word = "bf16" if multiplies_bf16(device) else "32"
+    return torch.bfloat16 if word == "bf16" else torch.float32

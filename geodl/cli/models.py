@@ -1,0 +1,52 @@
+"""`geodl models`."""
+
+import json
+
+import click
+
+
+@click.group()
+def models() -> None:
+    """List the bundled models, or show one."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_models(as_json: bool) -> None:
+    """List the bundled models."""
+    from geodl.models.bundle import bundled_models
+    from geodl.report import print_models
+
+    specs = bundled_models()
+    if as_json:
+        rows = [{"name": s.name, "task": s.task, "title": s.title, "architecture": s.architecture,
+                 "pixel_size": s.pixel_size, "licence": s.licence} for s in specs]  # fmt: skip
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        print_models(specs)
+
+
+@models.command("show")
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show_model(model: str, as_json: bool) -> None:
+    """Show what MODEL, a bundled name or a folder, needs and gives."""
+    from geodl.models.bundle import load_model
+    from geodl.report import print_model
+
+    spec = load_model(model).spec
+    if as_json:
+        click.echo(json.dumps(spec.model_dump(mode="json"), indent=2))
+    else:
+        print_model(spec)
+
+
+@models.command("check")
+@click.argument("model")
+def check_model(model: str) -> None:
+    """Check every file of MODEL: description, weights, architecture."""
+    from geodl.models.bundle import load_model
+
+    loaded = load_model(model)
+    loaded.check()
+    click.echo(f"model {loaded.spec.name}: sound ({loaded.hash[:12]})")

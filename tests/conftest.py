@@ -139,3 +139,9 @@ def whole_scene_probabilities(scene, model):
     with torch.inference_mode():
         scores = model.network()(torch.from_numpy(inputs)[None]).softmax(1)[0].numpy()
     return scores[:, margin : margin + height, margin : margin + width], valid
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Every cell is a chunk, so that a small scene has many blocks."""
+    monkeypatch.setattr("geodl.tiles.CHUNK", 1)

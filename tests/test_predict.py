@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import geodl
+from geodl.block import process_block
 from geodl.errors import GeodlError, MismatchError, OptionError
-from geodl.forward import Forward, forward_for
+from geodl.forward import Forward, Tiles, forward_for
 from geodl.match import Scaling
-from geodl.predict import make_job, process_block, read_padded
+from geodl.predict import make_job
 from geodl.scene import open_scene
 from geodl.scene.adopt import as_scene
-from geodl.tiles import reflect
 from tests.conftest import make_model, make_spec, whole_scene_probabilities, write_scene
 
 
@@ -34,7 +34,7 @@ def test_crop_equals_the_whole_scene(scene_file, tiny_model):
 
 
 @pytest.mark.parametrize("kind", ["tiny_model", "blend_model"])
-def test_result_does_not_depend_on_blocks_batches_or_order(scene_file, kind, request):
+def test_result_does_not_depend_on_blocks_batches_or_order(scene_file, kind, request, small_chunks):
     model = request.getfixturevalue(kind)
     scene = open_scene(scene_file)
     reference = geodl.predict(scene, model, probabilities=True, block=10**6).compute()
@@ -44,9 +44,9 @@ def test_result_does_not_depend_on_blocks_batches_or_order(scene_file, kind, req
             assert other[name].values.tobytes() == reference[name].values.tobytes(), (block, name)
     job = make_job(scene, model)
     for block in reversed(job.lattice.blocks(100)):
-        np.testing.assert_array_equal(
-            process_block(job, block).classes, reference["class"].values[block.window.slices]
-        )
+        for piece in process_block(job, block):
+            expected = reference["class"].values[piece.chunk.window.slices]
+            np.testing.assert_array_equal(piece.classes, expected)
 
 
 @given(height=st.integers(1, 130), width=st.integers(1, 130), side=st.integers(1, 200))
@@ -101,7 +101,7 @@ def test_values_under_nodata_change_nothing(tiny_model):
 
 
 def test_scene_without_valid_pixels_is_nodata_and_never_reaches_the_network(tiny_model, monkeypatch):
-    monkeypatch.setattr(Forward, "probabilities", lambda *_: pytest.fail("ran the network"))
+    monkeypatch.setattr(Forward, "_scores", lambda *_: pytest.fail("ran the network"))
     result = geodl.predict(in_memory(np.zeros((3, 50, 60), "uint16"), nodata=0), tiny_model).compute()
     assert (result["class"] == 255).all()
 
@@ -181,45 +181,34 @@ def test_unknown_device_and_batch_fail(tiny_model):
         geodl.predict(scene, tiny_model, batch=0)
 
 
-def test_padded_read_is_numpy_reflection(scene_file, tiny_model):
-    scene = open_scene(scene_file)
-    job = make_job(scene, tiny_model)
-    pixels = job.scene.compute().values
-    lattice = job.lattice
-    for block in lattice.blocks(60):
-        padded = read_padded(job.scene, lattice, block)
-        window = padded.window
-        rows = reflect(window.row, window.row_stop, lattice.height)
-        cols = reflect(window.col, window.col_stop, lattice.width)
-        np.testing.assert_array_equal(padded.pixels, pixels[:, rows[:, None], cols])
-
-
 class TestOutOfMemory:
     def test_batch_is_halved_and_the_result_unchanged(self, scene_file, tiny_model, monkeypatch):
         job = make_job(open_scene(scene_file), tiny_model, batch=8)
-        block = job.lattice.blocks(10**6)[0]
-        expected = process_block(job, block)
-        real, seen = Forward._probabilities, []
+        monkeypatch.setattr("geodl.tiles.CHUNK", 160)
+        block = job.lattice.everything
+        expected, *_ = process_block(job, block)
+        real, seen = Forward._scores, []
 
-        def scarce(self, tiles, valid, scaling, margin):
-            seen.append(len(tiles))
-            if len(tiles) > 2:
+        def scarce(self, tiles):
+            seen.append(len(tiles.pixels))
+            if len(tiles.pixels) > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return real(self, tiles, valid, scaling, margin)
+            return real(self, tiles)
 
-        monkeypatch.setattr(Forward, "_probabilities", scarce)
-        result = process_block(job, block)
-        assert max(seen) == 8
+        monkeypatch.setattr(Forward, "_scores", scarce)
+        monkeypatch.setattr(forward_for(tiny_model, "cpu"), "_singly", False)
+        result, *_ = process_block(job, block)
+        assert max(seen) > 2
         np.testing.assert_array_equal(result.classes, expected.classes)
 
     def test_a_single_tile_too_many_names_the_tile(self, scene_file, tiny_model, monkeypatch):
-        def exhausted(self, tiles, valid, scaling, margin):
+        def exhausted(self, tiles):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        monkeypatch.setattr(Forward, "_probabilities", exhausted)
+        monkeypatch.setattr(Forward, "_scores", exhausted)
         job = make_job(open_scene(scene_file), tiny_model)
-        with pytest.raises(GeodlError, match=r"scene valley, tile at row 0, column 0.*memory"):
-            process_block(job, job.lattice.blocks(1)[0])
+        with pytest.raises(GeodlError, match=r"scene valley, tile at row 0, column 0.*memory.*--tile"):
+            list(process_block(job, job.lattice.blocks(1)[0]))
 
 
 def test_network_is_loaded_once_per_process(tiny_model):
@@ -230,9 +219,57 @@ def test_uint16_beyond_int16_reaches_the_network_unharmed(tiny_model):
     forward = forward_for(tiny_model, "cpu")
     scaling = Scaling(gain=(1e-5,) * 3, bias=(0.0,) * 3)
     high = np.full((1, 3, 96, 96), 60000, "uint16")
-    valid = np.ones((1, 96, 96), bool)
-    same = forward.probabilities(high.astype("float32"), valid, scaling)
-    torch.testing.assert_close(forward.probabilities(high, valid, scaling), same, rtol=0, atol=0)
+    scores = [
+        forward.probabilities(Tiles(pixels=p, valid=np.ones((1, 96, 96), bool), scaling=scaling))
+        for p in (high, high.astype("float32"))
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_scores_that_are_not_finite_are_an_error(tiny_model, monkeypatch):
+    monkeypatch.setattr(
+        Forward, "_scores", lambda self, tiles: torch.full((1, 4, *tiles.valid.shape[1:]), torch.nan)
+    )
+    with pytest.raises(GeodlError, match=r"not finite.*--precision fp32"):
+        geodl.predict(in_memory(np.full((3, 50, 60), 1500, "uint16")), tiny_model).compute()
+
+
+def test_tile_changes_nothing_but_speed_where_the_network_is_local(scene_file, tiny_model):
+    scene = open_scene(scene_file)
+    small, large = (
+        geodl.predict(scene, tiny_model, probabilities=True, tile=tile).compute() for tile in (84, 256)
+    )
+    np.testing.assert_allclose(small["probability"], large["probability"], atol=1e-5)
+    assert (small["class"] == large["class"]).mean() > 0.9999
+
+
+@pytest.mark.parametrize(("tile", "nearest"), [(56, 60), (59, 60), (98, 96)])
+def test_a_tile_that_does_not_fit_the_stride_is_refused(tiny_model, tile, nearest):
+    scene = in_memory(np.ones((3, 20, 20), "uint16"))
+    with pytest.raises(OptionError, match=f"--tile {tile}.*use --tile {nearest}"):
+        geodl.predict(scene, tiny_model, tile=tile)
+
+
+def test_bf16_is_taken_only_where_asked_for_or_measured_to_agree(tmp_path, monkeypatch):
+    scene = in_memory(np.ones((3, 20, 20), "uint16"))
+    monkeypatch.setattr("geodl.device.multiplies_bf16", lambda device: True)
+    for agreement, chosen in ((None, "fp32"), (0.99, "fp32"), (0.9995, "bf16")):
+        model = make_model(tmp_path / str(agreement), make_spec(bf16_agreement=agreement))
+        assert make_job(scene, model).precision == chosen
+        assert make_job(scene, model, precision="bf16").precision == "bf16"
+        assert make_job(scene, model, precision="fp32").precision == "fp32"
+    with pytest.raises(OptionError, match="--precision half"):
+        make_job(scene, model, precision="half")
+
+
+def test_bf16_gives_nearly_the_same_map(scene_file, tiny_model):
+    scene = open_scene(scene_file)
+    full, half = (
+        geodl.predict(scene, tiny_model, precision=precision).compute() for precision in ("fp32", "bf16")
+    )
+    assert (full["class"] == half["class"]).mean() > 0.97
+    np.testing.assert_allclose(full["confidence"], half["confidence"], atol=0.1)
+    assert not np.array_equal(full["confidence"], half["confidence"], equal_nan=True)
 
 
 def test_rotated_grid_is_kept(tmp_path, tiny_model):

@@ -62,3 +62,11 @@ def _received(queue: Queue) -> Iterator:
         if error is not None:
             raise error
         yield value
+
+
+def holding(lock: threading.Lock, items: Iterator[T]) -> Iterator[T]:
+    """Iterate over `items`, holding a lock from the first one on until the end."""
+    for first in items:
+        with lock:
+            yield first
+            yield from items

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +21,8 @@ from geodl.match import Scaling
 from geodl.models.bundle import Model
 from geodl.models.fold import fold_batch_norms
 from geodl.models.precision import as_bfloat16
+from geodl.scores import Scores, classify
+from geodl.stream import Graph, NotLocalError, Plan, Stream, trace
 
 T = TypeVar("T")
 
@@ -52,22 +55,11 @@ class Tiles:
         return first, second
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """Class values (uint8) and their probability (float32) per pixel, and that of every class if asked for.
-
-    Shapes ``(N, height, width)`` and ``(N, classes, height, width)``.
-    """
-
-    classes: np.ndarray
-    confidence: np.ndarray
-    probability: np.ndarray | None = None
-
-
 class Forward:
     """A network on a device, and the one thread that feeds it.
 
-    The network is loaded by that thread, so that the first pixels are read meanwhile.
+    The network is loaded by that thread, so that the first pixels are read meanwhile. Blocks take turns:
+    `reading` and `computing` are held by the one whose pixels are read, and whose tiles are computed.
 
     Parameters
     ----------
@@ -81,16 +73,68 @@ class Forward:
 
     def __init__(self, model: Model, device: str, precision: str = "fp32") -> None:
         keep_heap()
+        self.reading, self.computing = threading.Lock(), threading.Lock()
         self.device = torch.device(device)
         self.spec = model.spec
         self._singly = self.device.type == "cpu"
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._streams: dict[tuple[int, int], Stream] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="geodl-device")
         self._network = self._thread.submit(self._load, model)
 
     def _load(self, model: Model) -> nn.Module:
         network = fold_batch_norms(model.network(self.device)).to(memory_format=torch.channels_last)
         return as_bfloat16(network) if self._dtype == torch.bfloat16 else network
+
+    @cached_property
+    def graph(self) -> "Graph | NotLocalError":
+        """The network as a graph that runs as a stream of rows, or what forbids it."""
+        return self._thread.submit(self._trace).result()
+
+    def _trace(self) -> "Graph | NotLocalError":
+        if self.spec.stitch == "blend":
+            cause = "it asks for its tiles to be blended"
+            return NotLocalError(f"model {self.spec.name}", cause, "use a local architecture")
+        try:
+            return trace(self._network.result(), bands=len(self.spec.bands), stride=self.spec.stride)
+        except NotLocalError as error:
+            return error
+
+    def start_rows(
+        self, *, strip: int, width: int, height: int, first: int, margin: int, probabilities: bool = False
+    ) -> "RowStream":
+        """Begin to feed a panel of a canvas to the network, which must have a `graph`, from top to bottom.
+
+        Parameters
+        ----------
+        strip, width : int
+            Rows that are fed at a time, and columns of the panel.
+        height, first : int
+            Rows of the canvas, and the row with which the panel begins.
+        margin : int
+            Columns to leave out on each side of the result.
+        probabilities : bool
+            Also give the probability of every class.
+        """
+        stream = self._stream(strip, width)
+        stream.start(height=height, first=first)
+        return RowStream(self, stream, height - first, slice(margin, width - margin), probabilities)
+
+    def _stream(self, strip: int, width: int) -> Stream:
+        """Return the network as a stream; the one used last is kept, with its buffers."""
+        key = (strip, width)
+        if key not in self._streams:
+            if isinstance(self.graph, NotLocalError):
+                raise self.graph
+            self._streams.clear()
+            plan = Plan(graph=self.graph, strip=strip)
+            stream = self._thread.submit(lambda: Stream(plan, width=width, device=self.device)).result()
+            self._streams[key] = stream
+        return self._streams[key]
+
+    def on_device(self, run: Callable[[Tiles], T], tiles: Tiles) -> T:
+        """Run a function in the thread that the device belongs to."""
+        return self._thread.submit(run, tiles).result()
 
     def probabilities(self, tiles: Tiles) -> np.ndarray:
         """Probabilities of the classes of a batch of tiles, float32, ``(N, classes, height, width)``.
@@ -130,7 +174,7 @@ class Forward:
         if self._singly and count > 1:
             return [part for half in tiles.halves() for part in self._in_parts(half, run)]
         try:
-            return [self._thread.submit(run, tiles).result()]
+            return [self.on_device(run, tiles)]
         except torch.OutOfMemoryError as error:
             if count == 1:
                 size = " x ".join(map(str, tiles.valid.shape[1:]))
@@ -144,7 +188,7 @@ class Forward:
     @torch.inference_mode()
     def _scores(self, tiles: Tiles) -> Tensor:
         network = self._network.result()
-        inputs = self._inputs(tiles)
+        inputs = self.inputs(tiles)
         outputs: Tensor = network(inputs)
         if outputs.shape[1] != len(self.spec.classes) or outputs.shape[-2:] != inputs.shape[-2:]:
             raise ModelError(
@@ -154,7 +198,7 @@ class Forward:
             )
         return outputs.float()
 
-    def _inputs(self, tiles: Tiles) -> Tensor:
+    def inputs(self, tiles: Tiles) -> Tensor:
         """Scaled tiles on the device, (N, bands, height, width), channels last."""
         pixels = torch.from_numpy(np.ascontiguousarray(tiles.pixels)).to(self.device, torch.float32)
         gain, bias = (
@@ -174,36 +218,48 @@ class Forward:
         return classify(scores[..., rows, columns], self.spec.class_values, probabilities=probabilities)
 
 
-def classify(scores: Tensor, values: list[int], *, probabilities: bool = False) -> Scores:
-    """Choose the class of the highest score at every pixel; the first one of equals.
+class RowStream:
+    """A panel of a scene on its way through a network, from `Forward.start_rows`."""
 
-    Parameters
-    ----------
-    scores : torch.Tensor
-        Logits, float32, ``(N, classes, height, width)``.
-    values : list of int
-        Raster value of each class.
-    probabilities : bool
-        Also return the softmax.
+    def __init__(
+        self, forward: Forward, stream: Stream, height: int, columns: slice, probabilities: bool
+    ) -> None:
+        self._forward, self._stream, self._left = forward, stream, height
+        self._columns, self._probabilities = columns, probabilities
 
-    Raises
-    ------
-    GeodlError
-        If a score is NaN or infinite.
-    """
-    scores = scores.contiguous()  # plane by plane: several times as fast as channels last
-    highest = scores.amax(dim=1)
-    if not highest.isfinite().all():
-        raise GeodlError(
-            "network", "its class scores are not finite", "check the weights, or use --precision fp32"
-        )
-    classes = torch.zeros_like(highest, dtype=torch.uint8)
-    for plane, value in zip(reversed(scores.unbind(1)), reversed(values), strict=True):
-        classes.masked_fill_(plane == highest, value)
-    ratio = (scores - highest.unsqueeze(1)).exp_()
-    confidence = ratio.sum(dim=1).reciprocal_()
-    probability = ratio.mul_(confidence.unsqueeze(1)).cpu().numpy() if probabilities else None
-    return Scores(classes=classes.cpu().numpy(), confidence=confidence.cpu().numpy(), probability=probability)
+    def push(self, tiles: Tiles) -> list[tuple[int, Scores]]:
+        """Feed the next rows, as a single tile.
+
+        Returns
+        -------
+        list of (int, Scores)
+            First row on the canvas of what has become ready, and its scores, of shapes (1, rows, columns).
+
+        Raises
+        ------
+        GeodlError
+            If the device's memory does not hold the panel.
+        """
+        try:
+            return self._forward.on_device(self._push, tiles)
+        except torch.OutOfMemoryError as error:
+            raise GeodlError(
+                f"device {self._forward.device}",
+                f"its memory does not hold a panel of {self._stream.width} columns",
+                "free the device, use tiles with --tile, or --device cpu",
+            ) from error
+
+    @torch.inference_mode()
+    def _push(self, tiles: Tiles) -> list[tuple[int, Scores]]:
+        ready = [self._stream.push(self._forward.inputs(tiles))]
+        self._left -= tiles.valid.shape[1]
+        if self._left <= 0:
+            ready += self._stream.finish()
+        return [(part[0], self._classify(part[1])) for part in ready if part is not None]
+
+    def _classify(self, scores: Tensor) -> Scores:
+        kept = scores[..., self._columns].float()
+        return classify(kept, self._forward.spec.class_values, probabilities=self._probabilities)
 
 
 _lock = threading.Lock()

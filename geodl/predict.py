@@ -7,6 +7,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from geodl import tiles
 from geodl.block import Job, empty_piece, process_block
 from geodl.errors import OptionError
 from geodl.heap import keep_heap
@@ -59,13 +60,16 @@ def make_job(
     scene = as_scene(scene)
     check_fit(scene, model.spec)
     place = resolve_device(device)
+    precision = _resolve_precision(precision, model.spec, place)
+    cell, strip = _resolve_cell(tile, scene.sizes["x"], model, place.type, precision)
     return Job(
         scene=select_bands(scene, model.spec.band_names),
         model=model,
         device=place.type,
-        precision=_resolve_precision(precision, model.spec, place),
+        precision=precision,
         batch=batch or (1 if place.type == "cpu" else GPU_BATCH),
-        tile=_resolve_tile(tile, model.spec),
+        cell=cell,
+        strip=strip,
         probabilities=probabilities,
         phase=phase,
     )
@@ -83,10 +87,21 @@ def _resolve_precision(precision: str, spec: ModelSpec, device: "torch.device") 
     return "bf16" if bears and multiplies_bf16(device) else "fp32"
 
 
-def _resolve_tile(tile: int | None, spec: ModelSpec) -> int:
-    if tile is None:
-        return spec.tile
-    core = tile - 2 * spec.halo
+def _resolve_cell(
+    tile: int | None, width: int, model: Model, device: str, precision: str
+) -> tuple[tuple[int, int], int | None]:
+    """Return rows and columns of a cell, at most, and the rows of a strip if the network runs as a stream."""
+    from geodl.block.stream import choose_panel
+    from geodl.forward import forward_for
+    from geodl.stream import Graph
+
+    spec = model.spec
+    if tile is None and spec.stitch == "crop":
+        graph = forward_for(model, device, precision).graph
+        if isinstance(graph, Graph):
+            strip, columns = choose_panel(graph, spec.halo, width)
+            return (max(1, tiles.CHUNK // spec.stride) * spec.stride, columns), strip
+    core = (tile or spec.tile) - 2 * spec.halo
     if core < spec.stride or core % spec.stride:
         nearest = max(1, round(core / spec.stride)) * spec.stride + 2 * spec.halo
         raise OptionError(
@@ -95,7 +110,7 @@ def _resolve_tile(tile: int | None, spec: ModelSpec) -> int:
             f"{spec.stride}",
             f"use --tile {nearest}",
         )
-    return tile
+    return (core, core), None
 
 
 def predict(

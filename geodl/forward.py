@@ -132,6 +132,19 @@ class Forward:
             self._streams[key] = stream
         return self._streams[key]
 
+    def warm(self, *, tile: tuple[int, int], strip: int | None, batch: int) -> None:
+        """Let the network take the memory that it needs: run it once over nothing, as it will be run."""
+        count, rows = (batch, tile[0]) if strip is None else (1, strip)
+        zeros = np.zeros((count, len(self.spec.bands), rows, tile[1]), dtype=np.float32)
+        scaling = Scaling(gain=(1.0,) * zeros.shape[1], bias=(0.0,) * zeros.shape[1])
+        tiles = Tiles(pixels=zeros, valid=np.ones((count, rows, tile[1]), dtype=bool), scaling=scaling)
+        if strip is None:
+            self.classify(tiles)
+            return
+        stream = self.start_rows(strip=strip, width=tile[1], height=2**30, first=0, margin=0)
+        for _ in range(-(-tile[0] // strip)):
+            stream.push(tiles)
+
     def on_device(self, run: Callable[[Tiles], T], tiles: Tiles) -> T:
         """Run a function in the thread that the device belongs to."""
         return self._thread.submit(run, tiles).result()

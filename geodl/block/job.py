@@ -57,6 +57,8 @@ class Job:
             lattice = Lattice(*size, self.cell, spec.halo)
         else:
             lattice = Lattice.even(*size, core=self.cell, halo=spec.halo, stride=spec.stride)
+            if self.strip is not None:  # its rows cost the same anyway: those of the cells suit the files
+                lattice = replace(lattice, core=(self.cell[0], lattice.core[1]))
         rows, cols = self.phase
         return replace(lattice, phase=(rows % lattice.core[0], cols % lattice.core[1]))
 

@@ -53,11 +53,11 @@ def test_less_memory_never_makes_wider_blocks(wide, tiny_model, monkeypatch):
     job = make_job(wide, tiny_model, tile=96)
     widths = [
         max(block.window.width for block in make_plan(job, memory=memory).blocks)
-        for memory in ("30MB", "40MB", "100MB", "1GB")
+        for memory in ("12MB", "16MB", "100MB", "1GB")
     ]
     assert widths == sorted(widths)
     assert widths[0] < widths[-1] == 2600
-    for memory in ("30MB", "40MB"):
+    for memory in ("12MB", "16MB"):
         assert make_plan(job, memory=memory).memory <= parse_bytes(memory)
 
 

@@ -58,7 +58,14 @@ def parse_bytes(text: str) -> int:
     return int(number * (1024 if match[3] else 1000) ** power)
 
 
-def make_plan(job: Job, *, block: int | None = None, memory: str | None = None, workers: int = 1) -> Plan:
+def make_plan(
+    job: Job,
+    *,
+    block: int | None = None,
+    memory: str | None = None,
+    workers: int = 1,
+    network: int | None = None,
+) -> Plan:
     """Cut a scene into blocks.
 
     Parameters
@@ -71,6 +78,8 @@ def make_plan(job: Job, *, block: int | None = None, memory: str | None = None, 
         Budget for a process; without it rows of `READING` bytes are kept.
     workers : int
         Processes that share the work: each should get some blocks.
+    network : int, optional
+        Bytes of a process that holds the network, where `memory_of_network` was asked before.
 
     Raises
     ------
@@ -82,7 +91,9 @@ def make_plan(job: Job, *, block: int | None = None, memory: str | None = None, 
     What the network needs is measured: one tile or strip goes through it, after which the process keeps
     the memory that it took.
     """
-    lattice, fixed = job.lattice, _memory_of_network(job) + RESERVE if memory else 0
+    lattice, fixed = job.lattice, RESERVE
+    if memory is not None:
+        fixed += memory_of_network(job) if network is None else network
     reading = READING if memory is None else parse_bytes(memory) - fixed - _passing(job)
     columns = _columns(job, reading)
     narrowest = lattice.core[1] * lattice.chunk[1]
@@ -148,7 +159,8 @@ def resident_bytes() -> int | None:
     return int(statm.read_text().split()[1]) * resource.getpagesize()
 
 
-def _memory_of_network(job: Job) -> int:
+def memory_of_network(job: Job) -> int:
+    """Let the network take the memory that it needs, and return what the process occupies then."""
     from geodl.forward import forward_for
 
     lattice = job.lattice

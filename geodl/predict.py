@@ -72,6 +72,7 @@ def make_job(
         strip=strip,
         probabilities=probabilities,
         phase=phase,
+        chunk=tiles.CHUNK,
     )
 
 

@@ -21,15 +21,12 @@ from geodl.publish import (
     write_vectors,
 )
 from geodl.store import NODATA, BlockStore, identify
-from geodl.task import TASKS
+from geodl.task import PRODUCTS, TASKS
 from geodl.tiles import Window
 from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, vectorize_batches
 from geodl.vector.source import class_raster
 
 COPY_SIDE = 2048  # pixels; side of the windows in which finished blocks become GeoTIFFs
-
-PRODUCTS = ("map", "confidence", "vectors")
-"""What a run may leave behind, by the names that users type."""
 
 
 def provenance_of(job: Job, products: Sequence[str] = PRODUCTS) -> dict[str, Any]:

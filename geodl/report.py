@@ -12,7 +12,9 @@ from rich.table import Table
 from geodl.models.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from geodl.block import Job
     from geodl.models.probe import Probe
+    from geodl.plan import Plan
 
 
 def _pairs(rows: list[tuple[str, str]]) -> Table:
@@ -139,6 +141,34 @@ def print_probe(name: str, probe: "Probe", forbids_stream: str | None) -> None:
                 ("shifts with", f"{shift} (declared: {probe.stride} px)"),
                 ("bfloat16", half),
                 ("runs as a stream of rows", "yes" if forbids_stream is None else f"no: {forbids_stream}"),
+            ]
+        )
+    )
+
+
+def print_plan(job: "Job", plan: "Plan", seconds: float) -> None:
+    """Print what a run of one scene would take; `seconds` is the time to compute it."""
+    lattice, spec = job.lattice, job.model.spec
+    tile = f"{lattice.tile[0]} x {lattice.tile[1]} px, halo {lattice.halo}, {spec.stitch}"
+    over = (
+        f"tiles of {tile}"
+        if job.strip is None
+        else (
+            f"a stream of rows: {lattice.shape[1]} panels of {lattice.tile[1]} columns, "
+            f"{job.strip} rows at a time"
+        )
+    )
+    largest = max((block.window for block in plan.blocks), key=lambda window: window.height * window.width)
+    Console().print(
+        _pairs(
+            [
+                ("scene", f"{job.scene.name}, {lattice.width} x {lattice.height} px"),
+                ("model", f"{spec.name} on {job.device} in {job.precision}"),
+                ("runs over", over),
+                ("blocks", f"{len(plan.blocks)}, up to {largest.width} x {largest.height} px"),
+                ("peak memory", f"about {plan.memory / 1e9:.1f} GB"),
+                ("disk", f"at most {plan.disk / 1e9:.2f} GB"),
+                ("time", f"about {seconds:.0f} s to compute, after a part in the middle of the scene"),
             ]
         )
     )

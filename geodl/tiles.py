@@ -8,12 +8,12 @@ never the result.
 All coordinates are (row, column) in pixels of the scene, half open: ``start <= i < stop``.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-CHUNK = 512  # pixels; cells smaller than this are stored in groups
+CHUNK = 512  # pixels; smaller cells are stored in groups of about this side
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,23 @@ class Window:
         )
 
 
+Cells = tuple[int, int, int, int]
+"""First row, row stop, first column and column stop of a rectangle of cells."""
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """A rectangle of whole chunks of cells: the unit of scheduling and restart.
 
     Parameters
     ----------
-    cells : tuple of int
-        ``(first row, row stop, first column, column stop)`` of its cells in the lattice.
+    cells : Cells
+        In the lattice.
     window : Window
         The scene pixels it is responsible for.
     """
 
-    cells: tuple[int, int, int, int]
+    cells: Cells
     window: Window
 
 
@@ -90,6 +94,8 @@ class Lattice:
     phase : tuple of int
         Rows and columns by which the cells are shifted up and left, less than `core`: another tiling of
         the same scene.
+    chunk : tuple of int
+        Rows and columns of cells that are stored together.
 
     Examples
     --------
@@ -105,9 +111,10 @@ class Lattice:
     core: tuple[int, int]
     halo: int
     phase: tuple[int, int] = (0, 0)
+    chunk: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
-        sizes = (self.height, self.width, *self.core)
+        sizes = (self.height, self.width, *self.core, *self.chunk)
         shifted = any(not 0 <= by < size for by, size in zip(self.phase, self.core, strict=True))
         if min(sizes) < 1 or self.halo < 0 or shifted:
             raise ValueError(f"no lattice for {self}")
@@ -149,10 +156,10 @@ class Lattice:
         top, left = row * self.core[0] - self.phase[0], col * self.core[1] - self.phase[1]
         return Window(top, left, *self.core).intersect(self.scene)
 
-    @property
-    def chunk(self) -> tuple[int, int]:
-        """Rows and columns of cells that are stored together: small cells are grouped."""
-        return max(1, CHUNK // self.core[0]), max(1, CHUNK // self.core[1])
+    def grouped(self, pixels: int) -> "Lattice":
+        """Return the same cells in chunks of about so many pixels, where the cells are smaller."""
+        rows, cols = (max(1, pixels // size) for size in self.core)
+        return replace(self, chunk=(rows, cols))
 
     def block(self, top: int, bottom: int, left: int, right: int) -> Block:
         """Return the block of the cells in rows ``top..bottom`` and columns ``left..right`` (exclusive)."""
@@ -163,6 +170,31 @@ class Lattice:
     def chunks_of(self, block: Block) -> list[Block]:
         """Return the chunks of a block, row by row."""
         return self.split(block, *self.chunk)
+
+    def chunk_of(self, cell_row: int, cell_col: int) -> tuple[int, int]:
+        """Row and column, in the grid of chunks, of the chunk that holds a cell."""
+        return cell_row // self.chunk[0], cell_col // self.chunk[1]
+
+    def left_of(self, block: Block, done: Set[tuple[int, int]]) -> list[Block]:
+        """Return blocks that hold exactly those chunks of a block that are not `done`.
+
+        Parameters
+        ----------
+        block : Block
+            Whole chunks.
+        done : set of tuple
+            Row and column of chunks in the grid of chunks.
+        """
+        top, bottom, left, right = block.cells
+        found: list[Block] = []
+        for row in self.split(block, self.chunk[0], right - left):
+            missing = [c.cells for c in self.chunks_of(row) if self.chunk_of(*c.cells[::2]) not in done]
+            for first, last in _runs(missing):
+                above, below, start, stop = first[0], last[1], first[2], last[3]
+                if found and found[-1].cells[1:] == (above, left, right) and (start, stop) == (left, right):
+                    above = found.pop().cells[0]  # rows of which nothing is done belong together
+                found.append(self.block(above, below, start, stop))
+        return found
 
     @property
     def everything(self) -> Block:
@@ -184,7 +216,8 @@ class Lattice:
 
         `width` is `height` where it is not given. Blocks come row by row.
 
-        >>> [b.window for b in Lattice(1500, 2000, (512, 512), 16).blocks(1100, 600)][:3]
+        >>> lattice = Lattice(1500, 2000, (512, 512), 16)
+        >>> [b.window for b in lattice.blocks(1100, 600)][:3]
         [Window(row=0, col=0, height=1024, width=512), Window(row=0, col=512, height=1024, width=512),
          Window(row=0, col=1024, height=1024, width=512)]
         """
@@ -205,6 +238,15 @@ class Lattice:
         for row in range(max(0, top - reach), min(rows, bottom + reach)):
             for col in range(max(0, left - reach), min(cols, right + reach)):
                 yield row, col
+
+
+def _runs(chunks: list[Cells]) -> Iterator[tuple[Cells, Cells]]:
+    """Yield the first and the last of chunks that lie side by side."""
+    start = 0
+    for index in range(1, len(chunks) + 1):
+        if index == len(chunks) or chunks[index][2] != chunks[index - 1][3]:
+            yield chunks[start], chunks[index - 1]
+            start = index
 
 
 def _even(length: int, largest: int, stride: int) -> int:

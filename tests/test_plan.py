@@ -48,7 +48,7 @@ def test_every_worker_gets_some_blocks(job):
 
 
 def test_less_memory_never_makes_wider_blocks(wide, tiny_model, monkeypatch):
-    monkeypatch.setattr(plan, "_memory_of_network", lambda job: 0)
+    monkeypatch.setattr(plan, "memory_of_network", lambda job: 0)
     monkeypatch.setattr(plan, "RESERVE", 0)
     job = make_job(wide, tiny_model, tile=96)
     widths = [

@@ -39,7 +39,7 @@ def test_cores_and_blocks_partition_the_scene(lattice, side):
     side=st.integers(1, 4000),
 )
 def test_blocks_hold_whole_chunks_and_keep_to_their_side(height, width, core, side):
-    lattice = Lattice(height, width, (core, core), 3)
+    lattice = Lattice(height, width, (core, core), 3).grouped(CHUNK)
     chunk = lattice.chunk[0] * core
     assert min(core, CHUNK) <= chunk <= max(core, CHUNK)
     for block in lattice.blocks(side):
@@ -95,3 +95,27 @@ def test_windows_intersect_as_their_pixels_do():
     one, other = Window(0, 0, 5, 5), Window(7, 7, 2, 2)
     assert one.intersect(other).height == 0
     assert Window(2, 3, 4, 5).relative_to(Window(1, 1, 9, 9)) == Window(1, 2, 4, 5)
+
+
+@given(lattice=lattices, side=st.integers(1, 9), group=st.integers(1, 60), seed=st.integers(0, 99))
+def test_what_is_left_of_blocks_is_exactly_what_is_not_done(lattice, side, group, seed):
+    lattice = lattice.grouped(group)
+    rng = np.random.default_rng(seed)
+    chunks = lattice.chunks_of(lattice.everything)
+    positions = [lattice.chunk_of(chunk.cells[0], chunk.cells[2]) for chunk in chunks]
+    assert len(set(positions)) == len(positions)
+    done = {position for position in positions if rng.random() < 0.7}
+    left = []
+    for block in lattice.split(lattice.everything, side * lattice.chunk[0], side * lattice.chunk[1]):
+        for rest in lattice.left_of(block, done):
+            assert rest.window.intersect(block.window) == rest.window
+            left += [lattice.chunk_of(c.cells[0], c.cells[2]) for c in lattice.chunks_of(rest)]
+    assert sorted(left) == sorted(set(positions) - done)
+
+
+def test_what_nothing_is_done_of_stays_one_block():
+    lattice = Lattice(100, 50, (10, 10), 2)
+    assert lattice.left_of(lattice.everything, set()) == [lattice.everything]
+    assert [b.cells for b in lattice.left_of(lattice.everything, {(0, 0), (4, 1)})] == [
+        (0, 1, 1, 5), (1, 4, 0, 5), (4, 5, 0, 1), (4, 5, 2, 5), (5, 10, 0, 5),
+    ]  # fmt: skip

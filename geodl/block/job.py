@@ -9,7 +9,7 @@ import xarray as xr
 from geodl.match import Scaling, scaling_of
 from geodl.models.bundle import Model
 from geodl.models.spec import NODATA_CLASS
-from geodl.tiles import Block, Lattice
+from geodl.tiles import CHUNK, Block, Lattice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,8 @@ class Job:
         Whether pieces carry the probability of every class.
     phase : tuple of int
         Shift of the lattice, see `Lattice`.
+    chunk : int
+        Pixels; smaller cells are stored in groups of about this side.
     """
 
     scene: xr.DataArray
@@ -48,6 +50,7 @@ class Job:
     strip: int | None = None
     probabilities: bool = False
     phase: tuple[int, int] = (0, 0)
+    chunk: int = CHUNK
 
     @cached_property
     def lattice(self) -> Lattice:
@@ -60,7 +63,8 @@ class Job:
             if self.strip is not None:  # its rows cost the same anyway: those of the cells suit the files
                 lattice = replace(lattice, core=(self.cell[0], lattice.core[1]))
         rows, cols = self.phase
-        return replace(lattice, phase=(rows % lattice.core[0], cols % lattice.core[1]))
+        shifted = replace(lattice, phase=(rows % lattice.core[0], cols % lattice.core[1]))
+        return shifted.grouped(self.chunk)
 
     @cached_property
     def scaling(self) -> Scaling:

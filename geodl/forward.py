@@ -5,123 +5,288 @@ threads read and write meanwhile, and so that torch keeps a single pool of compu
 """
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from geodl.errors import GeodlError, ModelError
 from geodl.heap import keep_heap
 from geodl.match import Scaling
 from geodl.models.bundle import Model
 from geodl.models.fold import fold_batch_norms
+from geodl.models.precision import as_bfloat16
+from geodl.scores import Scores, classify
+from geodl.stream import Graph, NotLocalError, Plan, Stream, trace
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles:
+    """What the network is to see.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        Digital numbers, shape ``(N, bands, height, width)``, any real dtype.
+    valid : numpy.ndarray
+        bool, shape ``(N, height, width)``; the network sees the mean of each band elsewhere.
+    scaling : Scaling
+        From digital numbers to what the network was trained on.
+    """
+
+    pixels: np.ndarray
+    valid: np.ndarray
+    scaling: Scaling
+
+    def halves(self) -> "tuple[Tiles, Tiles]":
+        """Return the first and the second half of the batch."""
+        half = len(self.pixels) // 2
+        first, second = (
+            Tiles(pixels=self.pixels[part], valid=self.valid[part], scaling=self.scaling)
+            for part in (slice(half), slice(half, None))
+        )
+        return first, second
 
 
 class Forward:
     """A network on a device, and the one thread that feeds it.
 
-    The network is loaded by that thread, so that the first blocks are read meanwhile.
+    The network is loaded by that thread, so that the first pixels are read meanwhile. Blocks take turns:
+    `reading` and `computing` are held by the one whose pixels are read, and whose tiles are computed.
+
+    Parameters
+    ----------
+    model : Model
+        What to load.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    precision : str
+        ``"fp32"`` or ``"bf16"``.
     """
 
-    def __init__(self, model: Model, device: str) -> None:
+    def __init__(self, model: Model, device: str, precision: str = "fp32") -> None:
         keep_heap()
+        self.reading, self.computing = threading.Lock(), threading.Lock()
         self.device = torch.device(device)
         self.spec = model.spec
-        self._values = torch.tensor(model.spec.class_values, dtype=torch.uint8)
+        self._singly = self.device.type == "cpu"
+        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._streams: dict[tuple[int, int], Stream] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="geodl-device")
         self._network = self._thread.submit(self._load, model)
 
-    def _load(self, model: Model) -> torch.nn.Module:
-        self._values = self._values.to(self.device)
-        return fold_batch_norms(model.network(self.device)).to(memory_format=torch.channels_last)
+    def _load(self, model: Model) -> nn.Module:
+        network = fold_batch_norms(model.network(self.device)).to(memory_format=torch.channels_last)
+        return as_bfloat16(network) if self._dtype == torch.bfloat16 else network
 
-    def probabilities(
-        self, tiles: np.ndarray, valid: np.ndarray, scaling: Scaling, margin: int = 0
-    ) -> torch.Tensor:
-        """Class probabilities of a batch of tiles.
+    @cached_property
+    def graph(self) -> "Graph | NotLocalError":
+        """The network as a graph that runs as a stream of rows, or what forbids it."""
+        return self._thread.submit(self._trace).result()
+
+    def _trace(self) -> "Graph | NotLocalError":
+        if self.spec.stitch == "blend":
+            cause = "it asks for its tiles to be blended"
+            return NotLocalError(f"model {self.spec.name}", cause, "use a local architecture")
+        try:
+            return trace(self._network.result(), bands=len(self.spec.bands), stride=self.spec.stride)
+        except NotLocalError as error:
+            return error
+
+    def start_rows(
+        self, *, strip: int, width: int, height: int, first: int, margin: int, probabilities: bool = False
+    ) -> "RowStream":
+        """Begin to feed a panel of a canvas to the network, which must have a `graph`, from top to bottom.
 
         Parameters
         ----------
-        tiles : numpy.ndarray
-            Digital numbers, shape ``(N, bands, tile, tile)``, any real dtype.
-        valid : numpy.ndarray
-            bool, shape ``(N, tile, tile)``; the network sees the mean of each band elsewhere.
-        scaling : Scaling
-            From digital numbers to what the network was trained on.
+        strip, width : int
+            Rows that are fed at a time, and columns of the panel.
+        height, first : int
+            Rows of the canvas, and the row with which the panel begins.
         margin : int
-            Pixels to leave out on each side of the tiles.
+            Columns to leave out on each side of the result.
+        probabilities : bool
+            Also give the probability of every class.
+        """
+        stream = self._stream(strip, width)
+        stream.start(height=height, first=first)
+        return RowStream(self, stream, height - first, slice(margin, width - margin), probabilities)
 
-        Returns
-        -------
-        torch.Tensor
-            float32 on the device, ``(N, classes, tile - 2 * margin, tile - 2 * margin)``, summing to one
-            over the classes.
+    def _stream(self, strip: int, width: int) -> Stream:
+        """Return the network as a stream; the one used last is kept, with its buffers."""
+        key = (strip, width)
+        if key not in self._streams:
+            if isinstance(self.graph, NotLocalError):
+                raise self.graph
+            self._streams.clear()
+            plan = Plan(graph=self.graph, strip=strip)
+            stream = self._thread.submit(lambda: Stream(plan, width=width, device=self.device)).result()
+            self._streams[key] = stream
+        return self._streams[key]
+
+    def warm(self, *, tile: tuple[int, int], strip: int | None, batch: int) -> None:
+        """Let the network take the memory that it needs: run it once over nothing, as it will be run."""
+        count, rows = (batch, tile[0]) if strip is None else (1, strip)
+        zeros = np.zeros((count, len(self.spec.bands), rows, tile[1]), dtype=np.float32)
+        scaling = Scaling(gain=(1.0,) * zeros.shape[1], bias=(0.0,) * zeros.shape[1])
+        tiles = Tiles(pixels=zeros, valid=np.ones((count, rows, tile[1]), dtype=bool), scaling=scaling)
+        if strip is None:
+            self.classify(tiles)
+            return
+        stream = self.start_rows(strip=strip, width=tile[1], height=2**30, first=0, margin=0)
+        for _ in range(-(-tile[0] // strip)):
+            stream.push(tiles)
+
+    def on_device(self, run: Callable[[Tiles], T], tiles: Tiles) -> T:
+        """Run a function in the thread that the device belongs to."""
+        return self._thread.submit(run, tiles).result()
+
+    def probabilities(self, tiles: Tiles) -> np.ndarray:
+        """Probabilities of the classes of a batch of tiles, float32, ``(N, classes, height, width)``.
 
         Raises
         ------
         GeodlError
             If the device's memory does not hold even one tile; larger batches are halved first.
         """
+        parts = self._in_parts(tiles, lambda part: self._scores(part).softmax(dim=1).cpu().numpy())
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def classify(self, tiles: Tiles, margin: int = 0, *, probabilities: bool = False) -> Scores:
+        """Classify a batch of tiles but for `margin` pixels on each side.
+
+        Raises
+        ------
+        GeodlError
+            As `probabilities`.
+        """
+        parts = self._in_parts(tiles, lambda part: self._classify(part, margin, probabilities))
+        if len(parts) == 1:
+            return parts[0]
+        return Scores(
+            classes=np.concatenate([part.classes for part in parts]),
+            confidence=np.concatenate([part.confidence for part in parts]),
+            probability=np.concatenate([part.probability for part in parts]) if probabilities else None,  # type: ignore[misc]
+        )
+
+    def _in_parts(self, tiles: Tiles, run: Callable[[Tiles], T]) -> list[T]:
+        """Run the batch on the device; where its memory is too small, by halves.
+
+        A processor takes tiles one by one: a batch gains nothing there, and its size would change the
+        last bits of a convolution.
+        """
+        count = len(tiles.pixels)
+        if self._singly and count > 1:
+            return [part for half in tiles.halves() for part in self._in_parts(half, run)]
         try:
-            return self._thread.submit(self._probabilities, tiles, valid, scaling, margin).result()
+            return [self.on_device(run, tiles)]
         except torch.OutOfMemoryError as error:
-            half = len(tiles) // 2
-            if half == 0:
+            if count == 1:
+                size = " x ".join(map(str, tiles.valid.shape[1:]))
                 raise GeodlError(
                     f"device {self.device}",
-                    f"its memory does not hold one tile of {tiles.shape[-1]} pixels",
-                    "free the device, or use --device cpu",
+                    f"its memory does not hold one tile of {size} pixels",
+                    "free the device, use smaller tiles with --tile, or --device cpu",
                 ) from error
-            parts = (slice(half), slice(half, None))
-            return torch.cat([self.probabilities(tiles[p], valid[p], scaling, margin) for p in parts])
+            return [part for half in tiles.halves() for part in self._in_parts(half, run)]
 
     @torch.inference_mode()
-    def _probabilities(
-        self, tiles: np.ndarray, valid: np.ndarray, scaling: Scaling, margin: int
-    ) -> torch.Tensor:
+    def _scores(self, tiles: Tiles) -> Tensor:
         network = self._network.result()
-        inputs = torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device).to(torch.float32)
-        gain = torch.tensor(scaling.gain, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
-        bias = torch.tensor(scaling.bias, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
-        inputs = torch.addcmul(bias, inputs, gain)
-        if not valid.all():
-            mask = torch.from_numpy(np.ascontiguousarray(valid)).to(self.device).unsqueeze(1)
-            inputs = torch.where(mask, inputs, 0.0)
-        outputs = network(inputs.contiguous(memory_format=torch.channels_last))
+        inputs = self.inputs(tiles)
+        outputs: Tensor = network(inputs)
         if outputs.shape[1] != len(self.spec.classes) or outputs.shape[-2:] != inputs.shape[-2:]:
             raise ModelError(
                 f"model {self.spec.name}",
                 f"its network turns {tuple(inputs.shape)} into {tuple(outputs.shape)}",
                 f"it must give {len(self.spec.classes)} class scores per pixel",
             )
-        kept = slice(margin, inputs.shape[-1] - margin)
-        return outputs[..., kept, kept].float().softmax(dim=1)
+        return outputs.float()
 
-    def classify(self, probabilities: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Class values (uint8) and their probabilities (float32), each of shape ``(..., h, w)``.
-
-        `probabilities` has the classes in dimension -3; of equal ones the first class is taken.
-        """
-        return self._thread.submit(self._classify, probabilities).result()
+    def inputs(self, tiles: Tiles) -> Tensor:
+        """Scaled tiles on the device, (N, bands, height, width), channels last."""
+        pixels = torch.from_numpy(np.ascontiguousarray(tiles.pixels)).to(self.device, torch.float32)
+        gain, bias = (
+            torch.tensor(values, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
+            for values in (tiles.scaling.gain, tiles.scaling.bias)
+        )
+        pixels = torch.addcmul(bias, pixels, gain)
+        if not tiles.valid.all():
+            mask = torch.from_numpy(np.ascontiguousarray(tiles.valid)).to(self.device).unsqueeze(1)
+            pixels = torch.where(mask, pixels, 0.0)
+        return pixels.to(self._dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def _classify(self, probabilities: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        confidence, index = probabilities.to(self.device).max(dim=-3)
-        return self._values[index].cpu().numpy(), confidence.cpu().numpy()
+    def _classify(self, tiles: Tiles, margin: int, probabilities: bool) -> Scores:
+        scores = self._scores(tiles)
+        rows, columns = (slice(margin, size - margin) for size in scores.shape[-2:])
+        return classify(scores[..., rows, columns], self.spec.class_values, probabilities=probabilities)
+
+
+class RowStream:
+    """A panel of a scene on its way through a network, from `Forward.start_rows`."""
+
+    def __init__(
+        self, forward: Forward, stream: Stream, height: int, columns: slice, probabilities: bool
+    ) -> None:
+        self._forward, self._stream, self._left = forward, stream, height
+        self._columns, self._probabilities = columns, probabilities
+
+    def push(self, tiles: Tiles) -> list[tuple[int, Scores]]:
+        """Feed the next rows, as a single tile.
+
+        Returns
+        -------
+        list of (int, Scores)
+            First row on the canvas of what has become ready, and its scores, of shapes (1, rows, columns).
+
+        Raises
+        ------
+        GeodlError
+            If the device's memory does not hold the panel.
+        """
+        try:
+            return self._forward.on_device(self._push, tiles)
+        except torch.OutOfMemoryError as error:
+            raise GeodlError(
+                f"device {self._forward.device}",
+                f"its memory does not hold a panel of {self._stream.width} columns",
+                "free the device, use tiles with --tile, or --device cpu",
+            ) from error
+
+    @torch.inference_mode()
+    def _push(self, tiles: Tiles) -> list[tuple[int, Scores]]:
+        ready = [self._stream.push(self._forward.inputs(tiles))]
+        self._left -= tiles.valid.shape[1]
+        if self._left <= 0:
+            ready += self._stream.finish()
+        return [(part[0], self._classify(part[1])) for part in ready if part is not None]
+
+    def _classify(self, scores: Tensor) -> Scores:
+        kept = scores[..., self._columns].float()
+        return classify(kept, self._forward.spec.class_values, probabilities=self._probabilities)
 
 
 _lock = threading.Lock()
-_loaded: dict[tuple[str, str], Forward] = {}
+_loaded: dict[tuple[str, str, str], Forward] = {}
 
 
-def forward_for(model: Model, device: str) -> Forward:
+def forward_for(model: Model, device: str, precision: str = "fp32") -> Forward:
     """Return this process's `Forward` for a model, loading it on first use.
 
     Only the network used last is kept: a batch runs one model over many scenes.
     """
     with _lock:
-        key = (model.hash, device)
+        key = (model.hash, device, precision)
         if key not in _loaded:
             _loaded.clear()
-            _loaded[key] = Forward(model, device)
+            _loaded[key] = Forward(model, device, precision)
         return _loaded[key]

@@ -1,6 +1,6 @@
 """What a run leaves behind: the files of a product, and where they say they came from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from geodl import __version__
-from geodl.predict import Job
+from geodl.block import Job
 from geodl.publish import (
     Product,
     RasterGrid,
@@ -21,7 +21,7 @@ from geodl.publish import (
     write_vectors,
 )
 from geodl.store import NODATA, BlockStore, identify
-from geodl.task import TASKS
+from geodl.task import PRODUCTS, TASKS
 from geodl.tiles import Window
 from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, vectorize_batches
 from geodl.vector.source import class_raster
@@ -29,8 +29,11 @@ from geodl.vector.source import class_raster
 COPY_SIDE = 2048  # pixels; side of the windows in which finished blocks become GeoTIFFs
 
 
-def provenance_of(job: Job) -> dict[str, Any]:
-    """Say as JSON what the result depends on: it names the store, and goes into every product."""
+def provenance_of(job: Job, products: Sequence[str] = PRODUCTS) -> dict[str, Any]:
+    """Say as JSON where a product comes from: it goes into every file.
+
+    All of it but ``"products"`` decides on the result.
+    """
     scene, spec = job.scene, job.model.spec
     crs = scene.odc.crs
     reading = {key: scene.attrs.get(key) for key in ("units", "scale", "offset", "nodata", "mask", "sensor")}
@@ -46,7 +49,13 @@ def provenance_of(job: Job) -> dict[str, Any]:
             **{key: _plain(value) for key, value in reading.items()},
         },
         "model": {"name": spec.name, "hash": job.model.hash, "task": spec.task, "licence": spec.licence},
-        "options": {"probabilities": job.probabilities},
+        "options": {
+            "probabilities": job.probabilities,
+            "precision": job.precision,
+            "cell": list(job.lattice.core),
+            "strip": job.strip,
+        },
+        "products": [name for name in PRODUCTS if name in products],
     }
 
 
@@ -59,19 +68,24 @@ def _plain(value: Any) -> Any:
 
 def write_files(product: Product, job: Job, store: BlockStore, provenance: Mapping[str, Any]) -> None:
     """Write the files of a product from the finished blocks, side by side: none needs another."""
+    wanted = provenance["products"]
     classes, task = tuple(job.model.spec.classes), TASKS[job.model.spec.task]
     grid, tags = RasterGrid.of(job.scene), _tags(provenance)
     shown = RasterLayer(dtype="uint8", nodata=NODATA, classes=classes, descriptions=(task.title,), tags=tags)
-    layers = {
-        "class": (f"{task.raster}.tif", shown),
-        "confidence": ("confidence.tif", _percent(["confidence"], tags)),
-    }
+    layers = {}
+    if "map" in wanted:
+        layers["class"] = (f"{task.raster}.tif", shown)
+        write_style(raster_style(classes), product.path(f"{task.raster}.qml"))
+    if "confidence" in wanted:
+        layers["confidence"] = ("confidence.tif", _percent(["confidence"], tags))
+        write_style(confidence_style(), product.path("confidence.qml"))
     if job.probabilities:
         layers["probability"] = ("probability.tif", _percent([c.name for c in classes], tags))
 
     def raster(variable: str, name: str, layer: RasterLayer) -> None:
         windows = (
-            (window.row, window.col, store.read(variable, window)) for window in _windows(job.lattice.scene)
+            (block.window.row, block.window.col, store.read(variable, block.window))
+            for block in job.lattice.blocks(COPY_SIDE)  # whole chunks: each is read once
         )
         write_cog_windows(windows, product.path(name), grid=grid, layer=layer)
 
@@ -87,11 +101,9 @@ def write_files(product: Product, job: Job, store: BlockStore, provenance: Mappi
             classes=classes,
         )
 
-    write_style(raster_style(classes), product.path(f"{task.raster}.qml"))
-    write_style(confidence_style(), product.path("confidence.qml"))
     with ThreadPoolExecutor() as pool:
         # The vectors take longest and start first.
-        written = [pool.submit(vectors)]
+        written = [pool.submit(vectors)] if "vectors" in wanted else []
         written += [pool.submit(raster, variable, *layer) for variable, layer in layers.items()]
     for future in written:
         future.result()
@@ -143,13 +155,8 @@ def _tags(provenance: Mapping[str, Any]) -> dict[str, str]:
         "GEODL_MODEL_HASH": model["hash"],
         "GEODL_MODEL_LICENCE": model["licence"],
         "GEODL_INPUTS": "; ".join(inputs),
+        "GEODL_PRECISION": provenance["options"]["precision"],
     }
-
-
-def _windows(scene: Window) -> Iterator[Window]:
-    for row in range(0, scene.height, COPY_SIDE):
-        for col in range(0, scene.width, COPY_SIDE):
-            yield Window(row, col, COPY_SIDE, COPY_SIDE).intersect(scene)
 
 
 def vectorize_file(raster: Path, out: Path, *, task: str, confidence: Path | None, connectivity: int) -> int:

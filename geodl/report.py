@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from geodl.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from geodl.block import Job
+    from geodl.models.probe import Probe
+    from geodl.plan import Plan
 
 
 def _pairs(rows: list[tuple[str, str]]) -> Table:
@@ -109,6 +114,64 @@ def print_model(spec: ModelSpec) -> None:
         swatch = f"[on {item.color}]  [/] {item.color}"
         table.add_row(str(item.value), escape(item.name), swatch, _text(accuracy.iou.get(item.name)))
     console.print(table)
+
+
+def print_probe(name: str, probe: "Probe", forbids_stream: str | None) -> None:
+    """Print what a probe measured; `forbids_stream` says why the network cannot run row by row."""
+    console = Console()
+    console.print(f"[bold]{escape(name)}[/]: {escape(probe.verdict)}")
+    table = Table(box=None, padding=(0, 1))
+    columns = ("halo (px)", "max |dp|", "mean |dp|", "classes changed", "gradient outside", "cost")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in probe.table:
+        mark = "bold" if row.halo == probe.halo else ""
+        outside = "-" if row.gradient_outside is None else f"{row.gradient_outside:.2g}"
+        cells = (f"{row.halo}", f"{row.difference:.2g}", f"{row.mean_difference:.2g}", f"{row.flips:.4%}",
+                 outside, f"{row.cost:.2f}")  # fmt: skip
+        table.add_row(*cells, style=mark)
+    console.print(table)
+    shown = f"{probe.noise_inputs} inputs of noise, {probe.given_inputs} of imagery"
+    half = f"same class on {probe.bf16_agreement:.3%}, max |dp| {probe.bf16_difference:.2g}"
+    shift = "no shift" if probe.smallest_shift is None else f"{probe.smallest_shift} px"
+    console.print(
+        _pairs(
+            [
+                ("measured on", f"{shown}; cores of {probe.window} px, cost at cores of {probe.core} px"),
+                ("shifts with", f"{shift} (declared: {probe.stride} px)"),
+                ("bfloat16", half),
+                ("runs as a stream of rows", "yes" if forbids_stream is None else f"no: {forbids_stream}"),
+            ]
+        )
+    )
+
+
+def print_plan(job: "Job", plan: "Plan", seconds: float) -> None:
+    """Print what a run of one scene would take; `seconds` is the time to compute it."""
+    lattice, spec = job.lattice, job.model.spec
+    tile = f"{lattice.tile[0]} x {lattice.tile[1]} px, halo {lattice.halo}, {spec.stitch}"
+    over = (
+        f"tiles of {tile}"
+        if job.strip is None
+        else (
+            f"a stream of rows: {lattice.shape[1]} panels of {lattice.tile[1]} columns, "
+            f"{job.strip} rows at a time"
+        )
+    )
+    largest = max((block.window for block in plan.blocks), key=lambda window: window.height * window.width)
+    Console().print(
+        _pairs(
+            [
+                ("scene", f"{job.scene.name}, {lattice.width} x {lattice.height} px"),
+                ("model", f"{spec.name} on {job.device} in {job.precision}"),
+                ("runs over", over),
+                ("blocks", f"{len(plan.blocks)}, up to {largest.width} x {largest.height} px"),
+                ("peak memory", f"about {plan.memory / 1e9:.1f} GB"),
+                ("disk", f"at most {plan.disk / 1e9:.2f} GB"),
+                ("time", f"about {seconds:.0f} s to compute, after a part in the middle of the scene"),
+            ]
+        )
+    )
 
 
 @contextmanager

@@ -11,29 +11,30 @@ import numpy as np
 from geodl.tiles import Block, Lattice, Window
 
 
-def ramp(lattice: Lattice) -> np.ndarray:
-    """Weight of each pixel along one side of a tile; float32, shape ``(tile,)``, all positive.
+def ramp(lattice: Lattice, axis: int) -> np.ndarray:
+    """Weight of each pixel along a side of a tile; float32, shape ``(lattice.tile[axis],)``, all positive.
 
     A squared sine rises over the two halos that neighbours share. Where the core is at least two
     halos wide, the ramps of two neighbours sum to one; `blend_weights` normalises every other case.
     """
-    position = np.arange(lattice.tile, dtype=np.float64) + 0.5
+    size = lattice.tile[axis]
+    position = np.arange(size, dtype=np.float64) + 0.5
     if lattice.halo == 0:
-        return np.ones(lattice.tile, dtype=np.float32)
-    from_edge = np.minimum(np.minimum(position, lattice.tile - position), 2 * lattice.halo)
+        return np.ones(size, dtype=np.float32)
+    from_edge = np.minimum(np.minimum(position, size - position), 2 * lattice.halo)
     return (np.sin(from_edge * np.pi / (4 * lattice.halo)) ** 2).astype(np.float32)
 
 
-def _total(lattice: Lattice, count: int, start: int, stop: int) -> np.ndarray:
-    """Sum of the ramps of all `count` tiles of the lattice along one axis at pixels start..stop."""
-    weight = ramp(lattice)
+def _total(lattice: Lattice, axis: int, start: int, stop: int) -> np.ndarray:
+    """Sum of the ramps of all tiles of the lattice along one axis at pixels start..stop."""
+    weight, core, phase = ramp(lattice, axis), lattice.core[axis], lattice.phase[axis]
     total = np.zeros(stop - start, dtype=np.float64)
     reach = neighbours(lattice)
-    first = max(0, start // lattice.core - reach)
-    last = min(count, (stop - 1) // lattice.core + reach + 1)
+    first = max(0, (start + phase) // core - reach)
+    last = min(lattice.shape[axis], (stop - 1 + phase) // core + reach + 1)
     for index in range(first, last):
-        origin = index * lattice.core - lattice.halo
-        lo, hi = max(start, origin), min(stop, origin + lattice.tile)
+        origin = index * core - phase - lattice.halo
+        lo, hi = max(start, origin), min(stop, origin + len(weight))
         if lo < hi:
             total[lo - start : hi - start] += weight[lo - origin : hi - origin]
     return total
@@ -41,7 +42,7 @@ def _total(lattice: Lattice, count: int, start: int, stop: int) -> np.ndarray:
 
 def neighbours(lattice: Lattice) -> int:
     """How many tiles to each side overlap a core: the reach of blending, in tiles."""
-    return -(-lattice.halo // lattice.core)
+    return -(-lattice.halo // min(lattice.core))
 
 
 def blend_weights(lattice: Lattice, row: int, col: int, part: Window) -> np.ndarray:
@@ -51,14 +52,10 @@ def blend_weights(lattice: Lattice, row: int, col: int, part: Window) -> np.ndar
     positions alone: the same for whichever block asks.
     """
     tile = lattice.tile_window(row, col)
-    weight = ramp(lattice)
-    rows, cols = lattice.shape
-    vertical = weight[part.row - tile.row : part.row_stop - tile.row] / _total(
-        lattice, rows, part.row, part.row_stop
-    )
-    horizontal = weight[part.col - tile.col : part.col_stop - tile.col] / _total(
-        lattice, cols, part.col, part.col_stop
-    )
+    vertical = ramp(lattice, 0)[part.row - tile.row : part.row_stop - tile.row]
+    horizontal = ramp(lattice, 1)[part.col - tile.col : part.col_stop - tile.col]
+    vertical = vertical / _total(lattice, 0, part.row, part.row_stop)
+    horizontal = horizontal / _total(lattice, 1, part.col, part.col_stop)
     return (vertical[:, None] * horizontal[None, :]).astype(np.float32)
 
 
@@ -81,3 +78,14 @@ class Blend:
         weights = blend_weights(self._lattice, row, col, part)
         inside = (slice(None), *part.relative_to(self._block.window).slices)
         self.scores[inside] += scores[(slice(None), *part.relative_to(tile).slices)] * weights
+
+    def classify(self, values: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Class values (uint8) and the weighted probability (float32) of the likeliest class per pixel.
+
+        Of equal ones the first is taken; `values` holds the raster value of each class.
+        """
+        highest = self.scores.max(axis=0)
+        classes = np.zeros(highest.shape, dtype=np.uint8)
+        for plane, value in zip(self.scores[::-1], reversed(values), strict=True):
+            classes[plane == highest] = value
+        return classes, highest

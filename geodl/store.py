@@ -1,13 +1,22 @@
-"""Finished blocks on disk: found again by key, complete or absent.
+"""Finished chunks on disk: found again by key, complete or absent.
 
-A store is a Zarr v3 group with one chunk per block and variable, each chunk with its CRC-32C, and a
-ledger of empty files that name the blocks whose chunks are written. Its folder name holds a hash of
+A store is a Zarr v3 group, each chunk with its CRC-32C, and a ledger of empty files that name the chunks
+of which all variables are written. Its folder name holds a hash of
 everything the result depends on, so that blocks of another input, model or option are never taken up.
+
+A mark in the ledger is not trusted after a restart: `BlockStore.verify` reads every chunk back and
+strikes out what is missing or damaged. That also covers a power cut, after which a mark may be on the
+disk and its chunks not, so that no worker ever waits for the disk to flush a block.
 """
 
 import hashlib
 import json
+import os
 import shutil
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +24,17 @@ from typing import Any
 import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.errors import BaseZarrError
 
-from geodl.tiles import Block, Window
+from geodl.errors import ProductError
+from geodl.tiles import Window
 
 NODATA = 255
 _SAMPLES, _SAMPLE_BYTES = 16, 65536
+_READERS = 4  # threads that read chunks back
+_ATTEMPTS = 100
+# Checksums are ValueErrors, a missing array is a KeyError, what Zstandard cannot read a RuntimeError.
+_ZARR_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
 
 
 def quantise(probability: np.ndarray) -> np.ndarray:
@@ -28,8 +43,9 @@ def quantise(probability: np.ndarray) -> np.ndarray:
     >>> quantise(np.array([0.0, 0.994, np.nan]))
     array([  0,  99, 255], dtype=uint8)
     """
-    percent = np.rint(probability * 100)
-    return np.where(np.isnan(percent), NODATA, percent).astype(np.uint8)
+    percent = np.rint(probability * np.float32(100))
+    np.copyto(percent, NODATA, where=np.isnan(percent))
+    return percent.astype(np.uint8)
 
 
 def identify(path: str | Path) -> dict[str, Any]:
@@ -57,16 +73,16 @@ def key_of(description: dict[str, Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockStore:
-    """Class, confidence and probability of the blocks of one run.
+    """Class, confidence and probability of the chunks of one run.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Created by `create`; removed by `remove` once the product is published.
+        Created by `create`; removed by whoever publishes the product.
     height, width : int
         Size of the scene in pixels.
     chunk : tuple of int
-        Height and width of the first block, in pixels: each block is one chunk.
+        Height and width of a chunk in pixels; those at the scene's border are smaller.
     classes : int
         Number of probability bands; 0 if probabilities are not kept.
     """
@@ -81,41 +97,170 @@ class BlockStore:
     def _ledger(self) -> Path:
         return self.folder / "done"
 
+    @property
+    def _variables(self) -> dict[str, tuple[int, ...]]:
+        """Names of the arrays and their dimensions before (y, x)."""
+        lead: dict[str, tuple[int, ...]] = {"class": (), "confidence": ()}
+        return {**lead, "probability": (self.classes,)} if self.classes else lead
+
     def create(self) -> None:
         """Make the store, or take up the one that is there."""
-        if self._ledger.is_dir():
+        if self._ledger.is_dir() and self._opens():
             return
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
         group = zarr.create_group(self.folder / "blocks")
-        shape = (self.height, self.width)
-        for name, lead in (("class", ()), ("confidence", ()), ("probability", (self.classes,))):
-            if 0 not in lead:
-                group.create_array(
-                    name,
-                    shape=(*lead, *shape),
-                    chunks=(*lead, *self.chunk),
-                    dtype="uint8",
-                    fill_value=NODATA,
-                    compressors=(ZstdCodec(level=1), Crc32cCodec()),
-                )
+        for name, lead in self._variables.items():
+            group.create_array(
+                name,
+                shape=(*lead, self.height, self.width),
+                chunks=(*lead, *self.chunk),
+                dtype="uint8",
+                fill_value=NODATA,
+                compressors=(ZstdCodec(level=1), Crc32cCodec()),
+            )
         self._ledger.mkdir()
 
+    def _opens(self) -> bool:
+        try:
+            group = zarr.open_group(self.folder / "blocks", mode="r")
+            return all(group[name].chunks[-2:] == self.chunk for name in self._variables)  # type: ignore[union-attr]
+        except _ZARR_ERRORS:
+            return False
+
     def done(self) -> set[tuple[int, int]]:
-        """Positions (row, column) of the blocks whose chunks are complete."""
+        """Positions (row, column) of the chunks that the ledger names."""
         return {tuple(map(int, mark.name.split("-"))) for mark in self._ledger.iterdir()}  # type: ignore[misc]
 
-    def write(self, block: Block, arrays: dict[str, np.ndarray]) -> None:
-        """Write the chunks of a block, then enter it in the ledger."""
-        group = zarr.open_group(self.folder / "blocks", mode="r+")
-        for name, array in arrays.items():
-            group[name][(..., *block.window.slices)] = array  # type: ignore[index]
-        (self._ledger / f"{block.row}-{block.col}").touch()
+    def is_empty(self) -> bool:
+        """Whether no chunk is done, or the store has gone."""
+        return not self._ledger.is_dir() or not self.done()
+
+    def verify(self) -> set[tuple[int, int]]:
+        """Read the chunks of the ledger back, strike out those that are damaged, and return the others."""
+        marked = sorted(self.done())
+        with ThreadPoolExecutor(_READERS) as pool:
+            whole = list(pool.map(self._is_whole, marked))
+        for (row, col), is_whole in zip(marked, whole, strict=True):
+            if not is_whole:
+                (self._ledger / f"{row}-{col}").unlink()
+        return {position for position, is_whole in zip(marked, whole, strict=True) if is_whole}
+
+    def _is_whole(self, position: tuple[int, int]) -> bool:
+        row, col = (index * side for index, side in zip(position, self.chunk, strict=True))
+        window = Window(row, col, *self.chunk).intersect(Window(0, 0, self.height, self.width))
+        try:
+            for name in self._variables:
+                self.read(name, window)
+        except ProductError:
+            return False
+        return True
+
+    def write(self, window: Window, arrays: dict[str, np.ndarray]) -> None:
+        """Write the chunk over a window, complete or absent, then enter it in the ledger.
+
+        A chunk that is delivered twice is replaced by an equal one, also while it is read.
+
+        Raises
+        ------
+        ProductError
+            If the disk is full, or the folder has gone.
+        """
+        try:
+            group = zarr.open_group(self.folder / "blocks", mode="r+")
+            for name, array in arrays.items():
+                # A chunk of nothing but no data is written as well: an absent one is a lost one.
+                target = group[name].with_config({"write_empty_chunks": True})  # type: ignore[union-attr]
+                target[(..., *window.slices)] = array
+            (self._ledger / f"{window.row // self.chunk[0]}-{window.col // self.chunk[1]}").touch()
+        except (OSError, BaseZarrError) as error:
+            raise ProductError(
+                str(self.folder),
+                f"a finished chunk cannot be kept ({error})",
+                "make room or choose another --out, and run it again",
+            ) from error
 
     def read(self, name: str, window: Window) -> np.ndarray:
-        """Read a window of ``class``, ``confidence`` (y, x) or ``probability`` (class, y, x)."""
-        group = zarr.open_group(self.folder / "blocks", mode="r")
-        return np.asarray(group[name][(..., *window.slices)])  # type: ignore[index]
+        """Read a window of ``class``, ``confidence`` (y, x) or ``probability`` (class, y, x).
+
+        Raises
+        ------
+        ProductError
+            If a chunk of it is missing or damaged.
+        """
+        try:
+            self._refuse_missing(name, window)
+            group = zarr.open_group(self.folder / "blocks", mode="r")
+            return np.asarray(group[name][(..., *window.slices)])  # type: ignore[index]
+        except _ZARR_ERRORS as error:
+            raise ProductError(
+                str(self.folder),
+                f"a finished chunk is damaged or gone ({error})",
+                "run it again: that chunk is computed anew",
+            ) from error
+
+    def _refuse_missing(self, name: str, window: Window) -> None:
+        """Zarr reads absent chunks as no data: a hole in the map."""
+        if not (window.height and window.width):
+            return
+        leading = "0/" if name == "probability" else ""
+        for row in range(window.row // self.chunk[0], (window.row_stop - 1) // self.chunk[0] + 1):
+            for col in range(window.col // self.chunk[1], (window.col_stop - 1) // self.chunk[1] + 1):
+                chunk = self.folder / "blocks" / name / "c" / f"{leading}{row}" / str(col)
+                if not chunk.exists():
+                    raise FileNotFoundError(f"no {chunk.relative_to(self.folder)}")
 
     def remove(self) -> None:
         """Delete the store."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Path]:
+    """Make a folder and hold it against other processes; at the end it goes if nothing is left in it.
+
+    Raises
+    ------
+    ProductError
+        If another process holds it, or it cannot be made.
+    """
+    try:
+        lock = _take(folder)
+    except OSError as error:
+        raise ProductError(str(folder), f"cannot be written ({error})", "choose another --out") from error
+    if lock is None:
+        raise ProductError(
+            str(folder), "another run writes this product", "wait for it or choose another --out"
+        )
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):  # blocks are left that a rerun takes up, or other scenes
+            folder.rmdir()
+            folder.parent.rmdir()
+        if lock >= 0:
+            os.close(lock)
+
+
+def _take(folder: Path) -> int | None:
+    """Make and lock a folder; None where another process holds it."""
+    if sys.platform == "win32":
+        folder.mkdir(parents=True, exist_ok=True)
+        return -1  # Windows cannot lock folders
+    import fcntl
+
+    for _ in range(_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # a run that ended just now took the empty folder away
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        if folder.exists() and os.path.samestat(os.fstat(lock), folder.stat()):
+            return lock
+        os.close(lock)  # of a folder that has gone meanwhile
+    raise FileNotFoundError(f"{folder} vanishes again and again")

@@ -34,3 +34,7 @@ TASKS: dict[str, Task] = {
         Task(name="landcover", dates=1, raster="landcover", vectorizer="polygons", title="Land cover"),
     )
 }
+
+
+PRODUCTS = ("map", "confidence", "vectors")
+"""What a run may leave behind, by the names that users type."""

@@ -1,17 +1,19 @@
-"""Integers only: the lattice of tiles over a scene, and the blocks that group them.
+"""Integers only: the lattice of cells over a scene, and the blocks that group them.
 
-The lattice depends on the scene's size and on the model alone. A tile is a square of `tile` pixels
-whose middle, the *core* of ``tile - 2 * halo`` pixels, belongs to it; the cores partition the scene.
-Tile origins lie on multiples of the core minus the halo, hence on the network's stride. Blocks are
-rectangles of whole cores: they change speed and memory, never the result.
+The lattice depends on the scene's size, the model and the options alone. Its cells partition the scene.
+The network sees a *tile*: a cell, the *core* of the tile, and a halo around it. Cell borders lie on
+multiples of the network's stride. Blocks are rectangles of whole cells: they change speed and memory,
+never the result.
 
 All coordinates are (row, column) in pixels of the scene, half open: ``start <= i < stop``.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+CHUNK = 512  # pixels; smaller cells are stored in groups of about this side
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,55 +59,87 @@ class Window:
         )
 
 
+Cells = tuple[int, int, int, int]
+"""First row, row stop, first column and column stop of a rectangle of cells."""
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A rectangle of whole tiles: the unit of scheduling, storage and restart.
+    """A rectangle of whole chunks of cells: the unit of scheduling and restart.
 
     Parameters
     ----------
-    row, col : int
-        Position in the grid of blocks.
-    tiles : tuple of int
-        ``(first row, row stop, first column, column stop)`` of its tiles in the lattice.
+    cells : Cells
+        In the lattice.
     window : Window
         The scene pixels it is responsible for.
     """
 
-    row: int
-    col: int
-    tiles: tuple[int, int, int, int]
+    cells: Cells
     window: Window
 
 
 @dataclass(frozen=True, slots=True)
 class Lattice:
-    """The tiles over a scene of ``height x width`` pixels.
+    """The cells over a scene of ``height x width`` pixels, and how far the network sees around each.
 
-    >>> lattice = Lattice(height=100, width=250, tile=128, halo=16)
-    >>> lattice.core, lattice.shape
-    (96, (2, 3))
+    Parameters
+    ----------
+    height, width : int
+        Size of the scene.
+    core : tuple of int
+        Rows and columns of a cell; the cells partition the scene.
+    halo : int
+        Pixels that the network sees on each side of a cell.
+    phase : tuple of int
+        Rows and columns by which the cells are shifted up and left, less than `core`: another tiling of
+        the same scene.
+    chunk : tuple of int
+        Rows and columns of cells that are stored together.
+
+    Examples
+    --------
+    >>> lattice = Lattice(height=100, width=250, core=(96, 96), halo=16)
+    >>> lattice.shape
+    (2, 3)
     >>> lattice.tile_window(1, 0)
     Window(row=80, col=-16, height=128, width=128)
     """
 
     height: int
     width: int
-    tile: int
+    core: tuple[int, int]
     halo: int
+    phase: tuple[int, int] = (0, 0)
+    chunk: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width, self.tile) < 1 or self.halo < 0 or self.core < 1:
+        sizes = (self.height, self.width, *self.core, *self.chunk)
+        shifted = any(not 0 <= by < size for by, size in zip(self.phase, self.core, strict=True))
+        if min(sizes) < 1 or self.halo < 0 or shifted:
             raise ValueError(f"no lattice for {self}")
 
+    @classmethod
+    def even(cls, height: int, width: int, *, core: tuple[int, int], halo: int, stride: int) -> "Lattice":
+        """Return the lattice of fewest cells of at most `core`, all of one size on multiples of `stride`.
+
+        >>> Lattice.even(1000, 500, core=(768, 768), halo=16, stride=32).core
+        (512, 512)
+        """
+        rows, cols = (_even(n, most, stride) for n, most in zip((height, width), core, strict=True))
+        return cls(height, width, (rows, cols), halo)
+
     @property
-    def core(self) -> int:
-        """Side of the part of a tile that it owns, in pixels."""
-        return self.tile - 2 * self.halo
+    def tile(self) -> tuple[int, int]:
+        """Rows and columns that the network sees for a cell."""
+        return self.core[0] + 2 * self.halo, self.core[1] + 2 * self.halo
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of tiles."""
-        return -(-self.height // self.core), -(-self.width // self.core)
+        """Rows and columns of cells."""
+        return -(-(self.height + self.phase[0]) // self.core[0]), -(
+            -(self.width + self.phase[1]) // self.core[1]
+        )
 
     @property
     def scene(self) -> Window:
@@ -113,45 +147,111 @@ class Lattice:
         return Window(0, 0, self.height, self.width)
 
     def tile_window(self, row: int, col: int) -> Window:
-        """Pixels that the network sees for a tile; reaches beyond the scene at its border."""
-        return Window(row * self.core - self.halo, col * self.core - self.halo, self.tile, self.tile)
+        """Pixels that the network sees for a cell; reaches beyond the scene at its border."""
+        top, left = row * self.core[0] - self.phase[0], col * self.core[1] - self.phase[1]
+        return Window(top - self.halo, left - self.halo, *self.tile)
 
     def core_window(self, row: int, col: int) -> Window:
-        """Pixels that a tile owns, clipped to the scene."""
-        return Window(row * self.core, col * self.core, self.core, self.core).intersect(self.scene)
+        """Pixels of a cell, clipped to the scene."""
+        top, left = row * self.core[0] - self.phase[0], col * self.core[1] - self.phase[1]
+        return Window(top, left, *self.core).intersect(self.scene)
 
-    def blocks(self, side: int) -> list[Block]:
-        """Group the tiles into blocks of at most `side` pixels, but at least one tile, row by row.
+    def grouped(self, pixels: int) -> "Lattice":
+        """Return the same cells in chunks of about so many pixels, where the cells are smaller."""
+        rows, cols = (max(1, pixels // size) for size in self.core)
+        return replace(self, chunk=(rows, cols))
 
-        >>> [b.window for b in Lattice(100, 250, 128, 16).blocks(200)]
-        [Window(row=0, col=0, height=100, width=192), Window(row=0, col=192, height=100, width=58)]
+    def block(self, top: int, bottom: int, left: int, right: int) -> Block:
+        """Return the block of the cells in rows ``top..bottom`` and columns ``left..right`` (exclusive)."""
+        first, last = self.core_window(top, left), self.core_window(bottom - 1, right - 1)
+        window = Window(first.row, first.col, last.row_stop - first.row, last.col_stop - first.col)
+        return Block((top, bottom, left, right), window)
+
+    def chunks_of(self, block: Block) -> list[Block]:
+        """Return the chunks of a block, row by row."""
+        return self.split(block, *self.chunk)
+
+    def chunk_of(self, cell_row: int, cell_col: int) -> tuple[int, int]:
+        """Row and column, in the grid of chunks, of the chunk that holds a cell."""
+        return cell_row // self.chunk[0], cell_col // self.chunk[1]
+
+    def left_of(self, block: Block, done: Set[tuple[int, int]]) -> list[Block]:
+        """Return blocks that hold exactly those chunks of a block that are not `done`.
+
+        Parameters
+        ----------
+        block : Block
+            Whole chunks.
+        done : set of tuple
+            Row and column of chunks in the grid of chunks.
         """
-        per_side = max(1, side // self.core)
+        top, bottom, left, right = block.cells
+        found: list[Block] = []
+        for row in self.split(block, self.chunk[0], right - left):
+            missing = [c.cells for c in self.chunks_of(row) if self.chunk_of(*c.cells[::2]) not in done]
+            for first, last in _runs(missing):
+                above, below, start, stop = first[0], last[1], first[2], last[3]
+                if found and found[-1].cells[1:] == (above, left, right) and (start, stop) == (left, right):
+                    above = found.pop().cells[0]  # rows of which nothing is done belong together
+                found.append(self.block(above, below, start, stop))
+        return found
+
+    @property
+    def everything(self) -> Block:
+        """The block of all cells."""
         rows, cols = self.shape
+        return self.block(0, rows, 0, cols)
+
+    def split(self, block: Block, rows: int, cols: int) -> list[Block]:
+        """Cut a block into blocks of at most ``rows x cols`` cells, row by row."""
+        top, bottom, left, right = block.cells
         return [
-            self._block(i, j, per_side)
-            for i in range(-(-rows // per_side))
-            for j in range(-(-cols // per_side))
+            self.block(row, min(row + rows, bottom), col, min(col + cols, right))
+            for row in range(top, bottom, rows)
+            for col in range(left, right, cols)
         ]
 
-    def _block(self, i: int, j: int, per_side: int) -> Block:
-        rows, cols = self.shape
-        r0, r1 = i * per_side, min(rows, (i + 1) * per_side)
-        c0, c1 = j * per_side, min(cols, (j + 1) * per_side)
-        size = self.core
-        window = Window(r0 * size, c0 * size, (r1 - r0) * size, (c1 - c0) * size).intersect(self.scene)
-        return Block(i, j, (r0, r1, c0, c1), window)
+    def blocks(self, height: int, width: int | None = None) -> list[Block]:
+        """Group the cells into blocks of at most ``height x width`` pixels, but at least one chunk.
 
-    def tiles_of(self, block: Block, reach: int = 0) -> Iterator[tuple[int, int]]:
-        """Tiles of a block in row-major order; with `reach`, also those up to `reach` tiles around it.
+        `width` is `height` where it is not given. Blocks come row by row.
+
+        >>> lattice = Lattice(1500, 2000, (512, 512), 16)
+        >>> [b.window for b in lattice.blocks(1100, 600)][:3]
+        [Window(row=0, col=0, height=1024, width=512), Window(row=0, col=512, height=1024, width=512),
+         Window(row=0, col=1024, height=1024, width=512)]
+        """
+        side = height, height if width is None else width
+        rows, cols = (
+            max(1, pixels // (cells * size)) * cells
+            for pixels, cells, size in zip(side, self.chunk, self.core, strict=True)
+        )
+        return self.split(self.everything, rows, cols)
+
+    def cells_of(self, block: Block, reach: int = 0) -> Iterator[tuple[int, int]]:
+        """Cells of a block in row-major order; with `reach`, also those up to `reach` cells around it.
 
         Blended stitching needs the neighbours, because their halos overlap the block.
         """
         rows, cols = self.shape
-        r0, r1, c0, c1 = block.tiles
-        for row in range(max(0, r0 - reach), min(rows, r1 + reach)):
-            for col in range(max(0, c0 - reach), min(cols, c1 + reach)):
+        top, bottom, left, right = block.cells
+        for row in range(max(0, top - reach), min(rows, bottom + reach)):
+            for col in range(max(0, left - reach), min(cols, right + reach)):
                 yield row, col
+
+
+def _runs(chunks: list[Cells]) -> Iterator[tuple[Cells, Cells]]:
+    """Yield the first and the last of chunks that lie side by side."""
+    start = 0
+    for index in range(1, len(chunks) + 1):
+        if index == len(chunks) or chunks[index][2] != chunks[index - 1][3]:
+            yield chunks[start], chunks[index - 1]
+            start = index
+
+
+def _even(length: int, largest: int, stride: int) -> int:
+    count = -(-length // largest)
+    return -(-length // (count * stride)) * stride
 
 
 def reflect(start: int, stop: int, size: int) -> np.ndarray:

@@ -52,7 +52,7 @@ def make_spec(**changes):
     return ModelSpec(**{**fields, **changes})
 
 
-def make_model(folder, spec, seed=0):
+def make_model(folder, spec, seed=0, scale=3):
     """Save a network of random weights whose class map is not constant."""
     import torch
 
@@ -66,7 +66,7 @@ def make_model(folder, spec, seed=0):
             if name.endswith("running_mean"):
                 buffer.uniform_(-0.2, 0.2)
         for parameter in list(network.parameters())[-2:]:
-            parameter.mul_(3)
+            parameter.mul_(scale)
     save_model(folder, spec, network)
     return load_model(folder)
 
@@ -139,3 +139,9 @@ def whole_scene_probabilities(scene, model):
     with torch.inference_mode():
         scores = model.network()(torch.from_numpy(inputs)[None]).softmax(1)[0].numpy()
     return scores[:, margin : margin + height, margin : margin + width], valid
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Every cell is a chunk, so that a small scene has many blocks."""
+    monkeypatch.setattr("geodl.tiles.CHUNK", 1)

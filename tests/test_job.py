@@ -10,10 +10,11 @@ import rasterio
 from rasterio.features import shapes
 
 import geodl
-from geodl import job as jobs
+from geodl import scene_run as jobs
 from geodl.errors import GeodlError, OptionError, ProductError
-from geodl.job import WORK_FOLDER, RunOptions, connect, run_scene
+from geodl.job import RunOptions, connect, run_scene
 from geodl.scene import open_scene
+from geodl.scene_run import WORK_FOLDER
 from tests.conftest import write_scene
 
 FILES = {
@@ -104,56 +105,22 @@ def test_products_are_the_same_bytes_for_every_block_size(
     assert contents(other) == contents(product)
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(
-    product, scene_file, tiny_model, client, tmp_path, monkeypatch
-):
-    calls = []
-    real = jobs.process_block
-
-    def breaks(job, block):
-        calls.append(block)
-        if len(calls) > 4:
-            raise GeodlError("scene valley", "pulled plug", "run it again")
-        return real(job, block)
-
-    monkeypatch.setattr(jobs, "process_block", breaks)
-    options = RunOptions(block=60)
-    with pytest.raises(GeodlError, match="pulled plug"):
-        run_scene(open_scene(scene_file), tiny_model, tmp_path, options, client=client)
-    assert [path.name for path in tmp_path.iterdir()] == [WORK_FOLDER]
-    total = 0
-
-    def counts(job, block):
-        nonlocal total
-        total += 1
-        return real(job, block)
-
-    monkeypatch.setattr(jobs, "process_block", counts)
+@pytest.mark.parametrize("products", [("map",), ("vectors", "confidence")])
+def test_only_the_products_asked_for_are_made(product, scene_file, tiny_model, client, tmp_path, products):
+    options = RunOptions(products=products)
     done = run_scene(open_scene(scene_file), tiny_model, tmp_path, options, client=client)
-    assert total == len(jobs.make_job(open_scene(scene_file), tiny_model).lattice.blocks(60)) - 4
-    assert contents(done) == contents(product)
-    assert [path.name for path in tmp_path.iterdir()] == ["valley"]
+    made = {path.name for path in done.iterdir()}
+    assert ("landcover.tif" in made) == ("map" in products)
+    assert ("confidence.tif" in made) == ("confidence" in products)
+    assert ("landcover.gpkg" in made) == ("vectors" in products)
+    assert made <= FILES
+    for name in {"landcover.tif", "confidence.tif"} & made:
+        assert (done / name).read_bytes() == (product / name).read_bytes()
 
 
-def test_blocks_of_another_model_are_never_taken_up(scene_file, tiny_model, client, tmp_path, monkeypatch):
-    from tests.conftest import make_model, make_spec
-
-    real = jobs.process_block
-
-    def stop(*_):
-        raise GeodlError("stop", "here")
-
-    monkeypatch.setattr(jobs, "write_files", stop)
-    with pytest.raises(GeodlError, match="stop"):
-        run_scene(open_scene(scene_file), tiny_model, tmp_path, RunOptions(block=60), client=client)
-    monkeypatch.undo()
-    seen = []
-    monkeypatch.setattr(jobs, "process_block", lambda job, block: seen.append(block) or real(job, block))
-    other = make_model(tmp_path / "other-model", make_spec(), seed=3)
-    run_scene(open_scene(scene_file), other, tmp_path / "o", RunOptions(block=60), client=client)
-    run_scene(open_scene(scene_file), other, tmp_path, RunOptions(block=60), client=client)
-    blocks = len(jobs.make_job(open_scene(scene_file), other).lattice.blocks(60))
-    assert len(seen) == 2 * blocks
+def test_an_unknown_product_is_refused():
+    with pytest.raises(OptionError, match="--products map,tiles: 'tiles' is none: use map, confidence"):
+        RunOptions(products=("map", "tiles"))
 
 
 def test_probabilities_sum_to_one(scene_file, tiny_model, client, tmp_path):
@@ -198,7 +165,7 @@ def test_a_block_that_cannot_be_read_is_an_error_not_a_hole(scene_file, tiny_mod
 
 
 def test_no_scheduler_at_the_address():
-    with pytest.raises(OptionError, match="--scheduler"), connect("tcp://127.0.0.1:1"):
+    with pytest.raises(OptionError, match="--scheduler"), connect("tcp://127.0.0.1:1", patience=1):
         pass
 
 

@@ -1,7 +1,9 @@
 """A run is killed at random instants; the next one takes up what was finished and gives the same bytes."""
 
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,73 +11,117 @@ import time
 
 import pytest
 
-from geodl.job import WORK_FOLDER
+from geodl.batch import RECORD
+from geodl.scene_run import WORK_FOLDER
 from tests.conftest import write_scene
+from tests.processes import FORKS, forks  # noqa: F401 - a fixture
 
 
-def start(scene, model, out):
-    command = [
-        sys.executable,
-        "-m",
-        "geodl",
-        "predict",
-        scene,
-        "--model",
-        model.folder,
-        "--out",
-        out,
-        "--block",
-        1,
-    ]
-    return subprocess.Popen(
-        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+def run_command(workflow, scene, out):
+    from geodl.cli.run import run
+
+    run([str(workflow), str(scene), "--out", str(out)])
+
+
+def start(workflow, scene, out):
+    process = FORKS.Process(target=run_command, args=(workflow, scene, out))
+    process.start()
+    return process
+
+
+def finish(process):
+    process.join(120)
+    assert process.exitcode == 0
 
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def row_of(out):
+    (row,) = json.loads((out / RECORD).read_text())["scenes"]
+    return row
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tiny_model, tmp_path_factory):
-    """A scene of many blocks, the bytes of its product, and how long a run takes."""
+def undisturbed(forks, tiny_model, tmp_path_factory):  # noqa: F811 - a fixture
+    """A workflow, a scene of many blocks, the bytes of its product, and how long a run takes."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    scene = write_scene(folder / "plain.tif", 700, 700)
+    workflow = folder / "flow.yaml"
+    workflow.write_text(f"model: {tiny_model.folder}\nrun: {{block: 1}}\n")
+    scene = write_scene(folder / "plain.tif", 10000, 64)
     begin = time.monotonic()
-    run = start(scene, tiny_model, folder / "out")
-    output, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, output
-    return scene, contents(folder / "out" / "plain"), time.monotonic() - begin
+    finish(start(workflow, scene, folder / "out"))
+    return workflow, scene, contents(folder / "out" / "plain"), time.monotonic() - begin
 
 
-def kill_again_and_again(undisturbed, model, out, kills, seed):
-    scene, expected, seconds = undisturbed
-    rng = random.Random(seed)
-    product, kept = out / "plain", []
+def kill_again_and_again(undisturbed, out, kills, seed):
+    """Kill so many runs; returns how many blocks they left behind each time."""
+    workflow, scene, expected, seconds = undisturbed
+    rng, product, kept = random.Random(seed), out / "plain", []
     for _ in range(kills):
-        run = start(scene, model, out)
-        try:
-            run.wait(rng.uniform(0.3, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            run.send_signal(signal.SIGKILL)
-            run.wait()
-        marks = list((out / WORK_FOLDER).glob("*/*/done/*")) if out.exists() else []
-        kept.append(len(marks))
+        process = start(workflow, scene, out)
+        process.join(rng.uniform(0, 1.1) * seconds)
+        process.kill()
+        process.join()
+        marks = len(list((out / WORK_FOLDER).glob("*/*/done/*")))
+        kept.append(marks)
         if product.exists():  # absent, or whole
             assert contents(product) == expected
-    run = start(scene, model, out)
-    output, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, output
+        if product.exists() or rng.random() < 0.3:
+            finish(start(workflow, scene, out))
+            row = row_of(out)
+            assert row["status"] == "skipped" or row["computed"] == row["chunks"] - marks
+            assert contents(product) == expected
+            assert {path.name for path in out.iterdir()} == {"plain", RECORD}
+            shutil.rmtree(out)
+    finish(start(workflow, scene, out))
     assert contents(product) == expected
-    assert os.listdir(out) == ["plain"]  # noqa: PTH208
+    assert {path.name for path in out.iterdir()} == {"plain", RECORD}
     return kept
 
 
-def test_two_kills(undisturbed, tiny_model, tmp_path):
-    kill_again_and_again(undisturbed, tiny_model, tmp_path / "out", 2, seed=1)
+def test_three_kills(undisturbed, tmp_path):
+    kill_again_and_again(undisturbed, tmp_path / "out", 3, seed=1)
 
 
 @pytest.mark.slow
-def test_twenty_kills(undisturbed, tiny_model, tmp_path):
-    kept = kill_again_and_again(undisturbed, tiny_model, tmp_path / "out", 20, seed=2)
-    assert max(kept) > 0  # some were killed in the middle of the work
+def test_fifty_kills(undisturbed, tmp_path):
+    kept = kill_again_and_again(undisturbed, tmp_path / "out", 50, seed=2)
+    assert len(set(kept)) > 5  # some were killed in the middle of the work
+
+
+def test_only_what_is_missing_after_a_kill_is_computed(undisturbed, tmp_path):
+    workflow, scene, expected, _ = undisturbed
+    out = tmp_path / "out"
+    process = start(workflow, scene, out)
+    while len(marks := list((out / WORK_FOLDER).glob("*/*/done/*"))) < 5:
+        time.sleep(0.005)
+    process.kill()
+    process.join()
+    marks = list((out / WORK_FOLDER).glob("*/*/done/*"))
+    finish(start(workflow, scene, out))
+    row = row_of(out)
+    assert row["computed"] == row["chunks"] - len(marks) < row["chunks"]
+    assert contents(out / "plain") == expected
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_tidily(number, status, tiny_model, tmp_path):
+    scene, out = write_scene(tmp_path / "plain.tif", 6000, 1200), tmp_path / "out"
+    command = [sys.executable, "-m", "geodl", "predict", scene, "--model", tiny_model.folder, "--out", out]
+    run = subprocess.Popen(
+        [str(word) for word in (*command, "--block", 1)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    while run.poll() is None and not list((out / WORK_FOLDER).glob("*/*/done/*")):
+        time.sleep(0.01)
+    run.send_signal(number)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == status
+    assert output.splitlines() == [
+        "stopped: what is finished is kept, and the same command goes on from there"
+    ]
+    assert [path.name for path in out.iterdir()] == [WORK_FOLDER]
+    with pytest.raises(ProcessLookupError):  # no orphan is left in its group
+        os.killpg(run.pid, 0)

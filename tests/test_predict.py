@@ -1,3 +1,5 @@
+from functools import partial
+
 import dask
 import numpy as np
 import odc.geo.xr  # noqa: F401
@@ -10,19 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import geodl
+from geodl.block import process_block
 from geodl.errors import GeodlError, MismatchError, OptionError
-from geodl.forward import Forward, forward_for
+from geodl.forward import Forward, Tiles, forward_for
 from geodl.match import Scaling
-from geodl.predict import make_job, process_block, read_padded
+from geodl.predict import make_job
 from geodl.scene import open_scene
 from geodl.scene.adopt import as_scene
-from geodl.tiles import reflect
 from tests.conftest import make_model, make_spec, whole_scene_probabilities, write_scene
 
+TILES = [None, 96]
+"""A local network runs as a stream of rows, or over tiles where their size is given."""
 
-def test_crop_equals_the_whole_scene(scene_file, tiny_model):
+
+@pytest.mark.parametrize("tile", TILES)
+def test_crop_equals_the_whole_scene(scene_file, tiny_model, tile, small_chunks):
     scene = open_scene(scene_file)
-    result = geodl.predict(scene, tiny_model, probabilities=True, block=100).compute()
+    result = geodl.predict(scene, tiny_model, probabilities=True, block=100, tile=tile).compute()
     expected, valid = whole_scene_probabilities(scene, tiny_model)
     np.testing.assert_allclose(result["probability"].values[:, valid], expected[:, valid], atol=1e-5)
     classes = np.array(tiny_model.spec.class_values)[expected.argmax(0)]
@@ -33,20 +39,26 @@ def test_crop_equals_the_whole_scene(scene_file, tiny_model):
     np.testing.assert_allclose(result["confidence"].values[valid], expected.max(0)[valid], atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["tiny_model", "blend_model"])
-def test_result_does_not_depend_on_blocks_batches_or_order(scene_file, kind, request):
+@pytest.mark.parametrize(("kind", "tile"), [("tiny_model", None), ("tiny_model", 96), ("blend_model", None)])
+def test_result_does_not_depend_on_blocks_batches_or_order(scene_file, kind, tile, request, monkeypatch):
+    monkeypatch.setattr("geodl.block.stream.STRIPS", (16,))
+    monkeypatch.setattr("geodl.block.stream.MEMORY", 2 * 10**5)  # several panels
     model = request.getfixturevalue(kind)
     scene = open_scene(scene_file)
-    reference = geodl.predict(scene, model, probabilities=True, block=10**6).compute()
-    for block in (1, 97, 150):
-        other = geodl.predict(scene, model, probabilities=True, block=block).compute()
-        for name in reference:
-            assert other[name].values.tobytes() == reference[name].values.tobytes(), (block, name)
-    job = make_job(scene, model)
+    predict = partial(geodl.predict, scene, model, probabilities=True, tile=tile)
+    for chunk in (30, 70):
+        monkeypatch.setattr("geodl.tiles.CHUNK", chunk)
+        reference = predict(block=10**6).compute()
+        for options in ({"block": 1}, {"block": 97}, {"block": 150, "batch": 3}):
+            other = predict(**options).compute()
+            for name in reference:
+                assert other[name].values.tobytes() == reference[name].values.tobytes(), (options, name)
+    job = make_job(scene, model, tile=tile)
+    assert min(job.lattice.shape) > 1
     for block in reversed(job.lattice.blocks(100)):
-        np.testing.assert_array_equal(
-            process_block(job, block).classes, reference["class"].values[block.window.slices]
-        )
+        for piece in process_block(job, block):
+            expected = reference["class"].values[piece.chunk.window.slices]
+            np.testing.assert_array_equal(piece.classes, expected)
 
 
 @given(height=st.integers(1, 130), width=st.integers(1, 130), side=st.integers(1, 200))
@@ -84,7 +96,8 @@ def test_result_is_lazy_and_georeferenced(scene_file, tiny_model):
     assert list(result["class"].attrs["flag_values"]) == [1, 2, 3, 7]
 
 
-def test_values_under_nodata_change_nothing(tiny_model):
+@pytest.mark.parametrize("tile", TILES)
+def test_values_under_nodata_change_nothing(tiny_model, tile):
     rng = np.random.default_rng(5)
     pixels = rng.integers(500, 4000, (3, 120, 140)).astype("float32")
     hole = np.zeros((120, 140), bool)
@@ -93,16 +106,18 @@ def test_values_under_nodata_change_nothing(tiny_model):
     for filler in (np.nan, 0.0, 1e30):
         scene = in_memory(np.where(hole, np.float32(filler), pixels))
         scene = scene.assign_coords(valid=(("y", "x"), ~hole))
-        results.append(geodl.predict(scene, tiny_model).compute())
+        results.append(geodl.predict(scene, tiny_model, tile=tile).compute())
     for other in results[1:]:
         for name in other:
             assert other[name].values.tobytes() == results[0][name].values.tobytes()
     assert (results[0]["class"].values[hole] == 255).all()
 
 
-def test_scene_without_valid_pixels_is_nodata_and_never_reaches_the_network(tiny_model, monkeypatch):
-    monkeypatch.setattr(Forward, "probabilities", lambda *_: pytest.fail("ran the network"))
-    result = geodl.predict(in_memory(np.zeros((3, 50, 60), "uint16"), nodata=0), tiny_model).compute()
+@pytest.mark.parametrize("tile", TILES)
+def test_scene_without_valid_pixels_is_nodata_and_never_reaches_the_network(tiny_model, monkeypatch, tile):
+    monkeypatch.setattr(Forward, "on_device", lambda *_: pytest.fail("ran the network"))
+    scene = in_memory(np.zeros((3, 50, 60), "uint16"), nodata=0)
+    result = geodl.predict(scene, tiny_model, tile=tile).compute()
     assert (result["class"] == 255).all()
 
 
@@ -181,45 +196,67 @@ def test_unknown_device_and_batch_fail(tiny_model):
         geodl.predict(scene, tiny_model, batch=0)
 
 
-def test_padded_read_is_numpy_reflection(scene_file, tiny_model):
-    scene = open_scene(scene_file)
-    job = make_job(scene, tiny_model)
-    pixels = job.scene.compute().values
-    lattice = job.lattice
-    for block in lattice.blocks(60):
-        padded = read_padded(job.scene, lattice, block)
-        window = padded.window
-        rows = reflect(window.row, window.row_stop, lattice.height)
-        cols = reflect(window.col, window.col_stop, lattice.width)
-        np.testing.assert_array_equal(padded.pixels, pixels[:, rows[:, None], cols])
-
-
 class TestOutOfMemory:
     def test_batch_is_halved_and_the_result_unchanged(self, scene_file, tiny_model, monkeypatch):
-        job = make_job(open_scene(scene_file), tiny_model, batch=8)
-        block = job.lattice.blocks(10**6)[0]
-        expected = process_block(job, block)
-        real, seen = Forward._probabilities, []
+        job = make_job(open_scene(scene_file), tiny_model, batch=8, tile=96)
+        monkeypatch.setattr("geodl.tiles.CHUNK", 160)
+        block = job.lattice.everything
+        expected, *_ = process_block(job, block)
+        real, seen = Forward._scores, []
 
-        def scarce(self, tiles, valid, scaling, margin):
-            seen.append(len(tiles))
-            if len(tiles) > 2:
+        def scarce(self, tiles):
+            seen.append(len(tiles.pixels))
+            if len(tiles.pixels) > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return real(self, tiles, valid, scaling, margin)
+            return real(self, tiles)
 
-        monkeypatch.setattr(Forward, "_probabilities", scarce)
-        result = process_block(job, block)
-        assert max(seen) == 8
+        monkeypatch.setattr(Forward, "_scores", scarce)
+        monkeypatch.setattr(forward_for(tiny_model, "cpu"), "_singly", False)
+        result, *_ = process_block(job, block)
+        assert max(seen) > 2
         np.testing.assert_array_equal(result.classes, expected.classes)
 
     def test_a_single_tile_too_many_names_the_tile(self, scene_file, tiny_model, monkeypatch):
-        def exhausted(self, tiles, valid, scaling, margin):
+        def exhausted(self, tiles):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        monkeypatch.setattr(Forward, "_probabilities", exhausted)
+        monkeypatch.setattr(Forward, "_scores", exhausted)
+        job = make_job(open_scene(scene_file), tiny_model, tile=96)
+        with pytest.raises(GeodlError, match=r"scene valley, tile at row 0, column 0.*memory.*--tile"):
+            list(process_block(job, job.lattice.blocks(1)[0]))
+
+    def test_a_panel_too_wide_names_its_rows(self, scene_file, tiny_model, monkeypatch):
+        def exhausted(self, strip):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        monkeypatch.setattr("geodl.stream.Stream.push", exhausted)
         job = make_job(open_scene(scene_file), tiny_model)
-        with pytest.raises(GeodlError, match=r"scene valley, tile at row 0, column 0.*memory"):
-            process_block(job, job.lattice.blocks(1)[0])
+        with pytest.raises(GeodlError, match=r"scene valley, rows from -28.*memory.*--tile"):
+            list(process_block(job, job.lattice.blocks(1)[0]))
+
+
+@given(
+    bands=st.lists(st.tuples(st.booleans(), st.integers(1, 90)), min_size=1, max_size=8),
+    block=st.integers(1, 300),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=12, deadline=None)
+def test_stretches_without_data_change_nothing_elsewhere(tiny_model, bands, block, seed):
+    """Whole rows without data are left out of the stream; tiles see the same."""
+    rows = np.repeat([filled for filled, _ in bands], [height for _, height in bands])
+    pixels = np.random.default_rng(seed).integers(500, 4000, (3, len(rows), 70)).astype("uint16")
+    pixels[:, ~rows] = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geodl.tiles.CHUNK", 24)
+        patch.setattr("geodl.block.stream.STRIPS", (8,))
+        scene = in_memory(pixels, nodata=0)
+        whole = geodl.predict(scene, tiny_model, block=10**6).compute()
+        parts = geodl.predict(scene, tiny_model, block=block).compute()
+        tiles = geodl.predict(scene, tiny_model, tile=96).compute()
+    assert (whole["class"].values[~rows] == 255).all()
+    assert (whole["class"].values[rows] != 255).all()
+    assert whole["confidence"].values.tobytes() == parts["confidence"].values.tobytes()
+    np.testing.assert_allclose(whole["confidence"], tiles["confidence"], atol=1e-4)
 
 
 def test_network_is_loaded_once_per_process(tiny_model):
@@ -230,9 +267,56 @@ def test_uint16_beyond_int16_reaches_the_network_unharmed(tiny_model):
     forward = forward_for(tiny_model, "cpu")
     scaling = Scaling(gain=(1e-5,) * 3, bias=(0.0,) * 3)
     high = np.full((1, 3, 96, 96), 60000, "uint16")
-    valid = np.ones((1, 96, 96), bool)
-    same = forward.probabilities(high.astype("float32"), valid, scaling)
-    torch.testing.assert_close(forward.probabilities(high, valid, scaling), same, rtol=0, atol=0)
+    scores = [
+        forward.probabilities(Tiles(pixels=p, valid=np.ones((1, 96, 96), bool), scaling=scaling))
+        for p in (high, high.astype("float32"))
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
+@pytest.mark.parametrize("tile", [None, 96])
+def test_scores_that_are_not_finite_are_an_error(tmp_path, tile):
+    model = make_model(tmp_path / "broken", make_spec(), scale=1e38)
+    with pytest.raises(GeodlError, match=r"not finite.*--precision fp32"):
+        geodl.predict(in_memory(np.full((3, 50, 60), 60000, "uint16")), model, tile=tile).compute()
+
+
+def test_tile_changes_nothing_but_speed_where_the_network_is_local(scene_file, tiny_model):
+    scene = open_scene(scene_file)
+    small, large = (
+        geodl.predict(scene, tiny_model, probabilities=True, tile=tile).compute() for tile in (84, 256)
+    )
+    np.testing.assert_allclose(small["probability"], large["probability"], atol=1e-5)
+    assert (small["class"] == large["class"]).mean() > 0.9999
+
+
+@pytest.mark.parametrize(("tile", "nearest"), [(56, 60), (59, 60), (98, 96)])
+def test_a_tile_that_does_not_fit_the_stride_is_refused(tiny_model, tile, nearest):
+    scene = in_memory(np.ones((3, 20, 20), "uint16"))
+    with pytest.raises(OptionError, match=f"--tile {tile}.*use --tile {nearest}"):
+        geodl.predict(scene, tiny_model, tile=tile)
+
+
+def test_bf16_is_taken_only_where_asked_for_or_measured_to_agree(tmp_path, monkeypatch):
+    scene = in_memory(np.ones((3, 20, 20), "uint16"))
+    monkeypatch.setattr("geodl.device.multiplies_bf16", lambda device: True)
+    for agreement, chosen in ((None, "fp32"), (0.99, "fp32"), (0.9995, "bf16")):
+        model = make_model(tmp_path / str(agreement), make_spec(bf16_agreement=agreement))
+        assert make_job(scene, model).precision == chosen
+        assert make_job(scene, model, precision="bf16").precision == "bf16"
+        assert make_job(scene, model, precision="fp32").precision == "fp32"
+    with pytest.raises(OptionError, match="--precision half"):
+        make_job(scene, model, precision="half")
+
+
+def test_bf16_gives_nearly_the_same_map(scene_file, tiny_model):
+    scene = open_scene(scene_file)
+    full, half = (
+        geodl.predict(scene, tiny_model, precision=precision).compute() for precision in ("fp32", "bf16")
+    )
+    assert (full["class"] == half["class"]).mean() > 0.97
+    np.testing.assert_allclose(full["confidence"], half["confidence"], atol=0.1)
+    assert not np.array_equal(full["confidence"], half["confidence"], equal_nan=True)
 
 
 def test_rotated_grid_is_kept(tmp_path, tiny_model):

@@ -2,12 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geodl.cli.scenes import files_of_scenes, reading_of, scene_options
-from geodl.errors import GeodlError, OptionError
+from geodl.task import PRODUCTS
+
+if TYPE_CHECKING:
+    from geodl.job import RunOptions
+    from geodl.models.bundle import Model
+    from geodl.sources import Source
 
 
 @click.command()
@@ -20,48 +25,53 @@ from geodl.errors import GeodlError, OptionError
 @click.option(
     "--block",
     type=click.IntRange(min=1),
-    help="Largest side of a block in pixels; changes speed and memory only.",
+    help="Rows of a block, at most; changes speed and memory only.",
 )
-@click.option("--memory", help="Memory to keep within, e.g. 4GB; chooses the block.")
+@click.option("--memory", help="Memory to keep within, e.g. 4GB; chooses the width of blocks.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--batch", type=click.IntRange(min=1), help="Tiles per forward pass.")
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
+@click.option("--batch", type=click.IntRange(min=1), help="Tiles per forward pass on a GPU.")
+@click.option("--tile", type=click.IntRange(min=1), help="Run over tiles of this side in pixels, at most.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to run on; default: threads here.")
+@click.option(
+    "--products", default=",".join(PRODUCTS), show_default=True, help="Which of them to write, with commas."
+)
 @click.option("--probabilities", is_flag=True, help="Also write the probability of every class.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would take: blocks, memory, disk, time.")
 def predict(
-    files: tuple[str, ...], model: str, out: Path, stack: bool, scheduler: str | None, **options: Any
-) -> None:
+    files: tuple[str, ...], model: str, out: Path, stack: bool, scheduler: str | None, dry_run: bool,
+    **options: Any,
+) -> None:  # fmt: skip
     """Map each SCENE with a model: GeoTIFF, polygons, styles, manifest."""
-    from geodl.job import RunOptions, connect, run_scene
+    from geodl.cli.ending import tidy_end
+    from geodl.cli.progress import Show
+    from geodl.job import RunOptions, connect, run_scenes
     from geodl.models.bundle import load_model
-    from geodl.report import block_progress
-    from geodl.scene import open_scene
+    from geodl.sources import files_source
 
     reading = reading_of(options)
-    run = RunOptions(**options)
+    run = RunOptions(**{**options, "products": tuple(options["products"].split(","))})
     loaded = load_model(model)
-    failed = 0
-    names: dict[str, str] = {}
-    with connect(scheduler) as client:
-        for paths in files_of_scenes(files, stack):
-            try:
-                scene = open_scene(paths, **reading)
-                _refuse_twin(names, str(scene.name), paths[0])
-                with block_progress(str(scene.name)) as progress:
-                    product = run_scene(scene, loaded, out, run, client=client, progress=progress)
-                click.echo(f"{product}")
-            except GeodlError as error:
-                failed += 1
-                click.secho(f"error: {error}", err=True, fg="red")
+    sources = [files_source(paths, reading) for paths in files_of_scenes(files, stack)]
+    if dry_run:
+        for source in sources:
+            _tell_plan(source, loaded, run)
+        return
+    with tidy_end(), connect(scheduler) as client, Show(paths_only=True) as show:
+        outcomes = run_scenes(sources, loaded, out, run, client=client, watches=[show])
+    failed = sum(outcome.status == "failed" for outcome in outcomes)
     if failed:
-        if failed < len(files) and not stack:
-            click.secho(f"{failed} of {len(files)} scenes failed", err=True, fg="red")
+        if failed < len(outcomes):
+            click.secho(f"{failed} of {len(outcomes)} scenes failed", err=True, fg="red")
         sys.exit(1)
 
 
-def _refuse_twin(names: dict[str, str], name: str, path: str) -> None:
-    """Refuse a second scene of one name: its product would replace that of the first."""
-    if name in names:
-        raise OptionError(
-            f"scene {path}", f"has the name of {names[name]}", "map it in a run of its own with another --out"
-        )
-    names[name] = path
+def _tell_plan(source: "Source", model: "Model", run: "RunOptions") -> None:
+    """Say what a scene would take, after computing a part in its middle."""
+    from geodl.plan import make_plan, time_block
+    from geodl.report import print_plan
+    from geodl.scene_run import job_of
+
+    job = job_of(source.open(), model, run)
+    plan = make_plan(job, block=run.block, memory=run.memory)
+    print_plan(job, plan, time_block(job, plan.blocks))

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 
@@ -40,3 +41,8 @@ def as_bfloat16(network: nn.Module) -> nn.Module:
     parent, _, name = path.rpartition(".")
     setattr(network.get_submodule(parent), name, _InFloat32(network.get_submodule(path)))
     return network
+
+
+def dtype_of(network: nn.Module) -> torch.dtype:
+    """Return the dtype that a network takes: that of its first floating point parameter."""
+    return next(p.dtype for p in network.parameters() if p.is_floating_point())

@@ -96,7 +96,8 @@ class ModelSpec(_Strict):
     """The validated content of ``model.json``.
 
     `tile`, `halo` and `stride` are in pixels: the network sees squares of `tile`, keeps the core of
-    ``tile - 2 * halo`` and its output shifts exactly with input shifts of `stride`.
+    ``tile - 2 * halo`` and its output shifts exactly with input shifts of `stride`. `bf16_agreement` is
+    the share of pixels that keep their class when the network computes in bfloat16, where measured.
     """
 
     format: Literal["geodl-model"] = "geodl-model"
@@ -117,6 +118,7 @@ class ModelSpec(_Strict):
     stride: Annotated[int, Field(gt=0, le=1024)]
     stitch: Literal["crop", "blend"]
     licence: Line = ""
+    bf16_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
     training: TrainingSpec = TrainingSpec()
     accuracy: AccuracySpec = AccuracySpec()
     weights_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""

@@ -82,6 +82,7 @@ def select_bands(scene: xr.DataArray, names: list[str]) -> xr.DataArray:
     else:
         selected = scene.isel(band=chosen).copy(data=data)
         selected.encoding["reader"] = scene.encoding["reader"].select(chosen)
+    selected.encoding["block_rows"] = scene.encoding.get("block_rows")
     for attribute in PER_BAND:
         if isinstance(scene.attrs.get(attribute), (tuple, list)):
             values = per_band(scene, attribute)

@@ -155,6 +155,7 @@ def assemble(parts: list[Part], grid: Grid, mask_file: FileBands | None, *, mask
         .rename(_name(parts))
     )
     scene.encoding["reader"] = pixels  # lets `select_bands` choose before anything is read
+    scene.encoding["block_rows"] = _block_rows(parts, grid)
     return scene
 
 
@@ -180,6 +181,12 @@ def chunks_of(parts: list[Part], grid: Grid) -> tuple[tuple[int, ...], int, int]
     if not sequential:
         height = _multiple(rows, min(height, _CHUNK_SIDE))
     return tuple(bands), min(height, grid.height), min(width, grid.width)
+
+
+def _block_rows(parts: list[Part], grid: Grid) -> int:
+    """Rows of the scene that are decoded together: of a row of tiles, or of a strip, in its files."""
+    rows = max(part.header.block[0] * grid.height / part.grid.height for part in parts)
+    return max(1, min(round(rows), grid.height))
 
 
 def _multiple(block: int, limit: int) -> int:

@@ -1,6 +1,6 @@
 """Accuracy of a network on whole plots: tile by tile with the halo, as a prediction would run."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -41,12 +41,10 @@ class Validation:
 
     def lattice(self, plot: Plot) -> Lattice:
         """Tiles over a plot: larger than the model's where that changes nothing but the time."""
-        lattice = Lattice(plot.height, plot.width, self.spec.tile, self.spec.halo)
-        if self.spec.stitch == "blend":
-            return lattice
-        side = min(_CORE, max(plot.height, plot.width))
-        core = -(-side // self.spec.stride) * self.spec.stride
-        return replace(lattice, tile=core + 2 * self.spec.halo)
+        spec, size = self.spec, (plot.height, plot.width)
+        if spec.stitch == "blend":
+            return Lattice(*size, (spec.core, spec.core), spec.halo)
+        return Lattice.even(*size, core=(_CORE, _CORE), halo=spec.halo, stride=spec.stride)
 
     def tiles(self) -> list[Tile]:
         """List the tiles whose core holds validation labels."""

@@ -13,8 +13,8 @@
 Importing this package imports no torch; `probe` and `measure_overhang` do.
 """
 
-from geodl.models.probe.measure import measure_overhang, probe
+from geodl.models.probe.measure import TOLERANCE, measure_overhang, probe
 from geodl.models.probe.result import HaloError, Probe
 from geodl.models.probe.write import write_probe
 
-__all__ = ["HaloError", "Probe", "measure_overhang", "probe", "write_probe"]
+__all__ = ["TOLERANCE", "HaloError", "Probe", "measure_overhang", "probe", "write_probe"]

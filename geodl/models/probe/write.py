@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,10 +18,10 @@ _BLEND_HALO = 64  # pixels over which tiles fade where the model names none
 
 
 def write_probe(model: Model, probe: Probe, *, bundled: bool = False) -> Model:
-    """Write halo, tile and stitch mode into the ``model.json`` of a model: complete, or not at all.
+    """Write what was measured into the ``model.json`` of a model: halo, tile, stitch mode, use of bfloat16.
 
     The core stays as large as it is, and the tile grows or shrinks by the halo. A network that is not
-    local keeps its tile and halo, and is blended.
+    local keeps its tile and halo, and is blended. The file is replaced, or left as it was.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def write_probe(model: Model, probe: Probe, *, bundled: bool = False) -> Model:
 
 
 def tiled_as_probed(spec: ModelSpec, probe: Probe, what: str = "model.json") -> ModelSpec:
-    """Return `spec` with the tiling that fits what was measured.
+    """Return `spec` with the tiling that fits what was measured, and the agreement of bfloat16 on imagery.
 
     Raises
     ------
@@ -68,9 +69,11 @@ def tiled_as_probed(spec: ModelSpec, probe: Probe, what: str = "model.json") -> 
     else:
         halo = spec.halo or rounded_up(_BLEND_HALO, spec.stride)
     room = (LARGEST_TILE - 2 * halo) // spec.stride * spec.stride
-    tiling = {"halo": halo, "tile": min(spec.core, room) + 2 * halo, "stitch": probe.stitch}
+    found: dict[str, Any] = {"halo": halo, "tile": min(spec.core, room) + 2 * halo, "stitch": probe.stitch}
+    if probe.given_inputs:  # what happens to noise says little
+        found["bf16_agreement"] = probe.bf16_agreement
     try:
-        return ModelSpec.model_validate(spec.model_dump(mode="json") | tiling)
+        return ModelSpec.model_validate(spec.model_dump(mode="json") | found)
     except ValidationError as error:
         raise ModelError(what, first_problem(error), "probe it with a larger tolerance") from None
 

@@ -1,0 +1,55 @@
+"""Tiles whose cores are kept: exact where the halo covers what the network sees."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from geodl.ahead import ahead, holding
+from geodl.block.groups import Group, groups, named, reader_of
+from geodl.block.job import Job, Piece, empty_piece
+from geodl.forward import Forward
+from geodl.scores import Scores
+from geodl.tiles import Block, Window
+
+
+def crop(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
+    """Keep the cores of the tiles: exact where the halo covers what the network sees."""
+    halo, piece = job.model.spec.halo, None
+    with ahead(_read(job, block, forward), depth=2) as parts:
+        for chunk, valid, group in holding(forward.computing, parts):
+            piece = piece or empty_piece(job, chunk)
+            if group is None:
+                piece.hide(valid)
+                yield piece
+                piece = None
+                continue
+            with named(job, group.place):
+                scores = forward.classify(group.tiles, halo, probabilities=job.probabilities)
+            for number, position in enumerate(group.positions):
+                _place(scores, number, job.lattice.core_window(*position), piece)
+
+
+def _place(scores: Scores, number: int, core: Window, piece: Piece) -> None:
+    """Put the scores of one tile into a piece; cores at the scene's border are smaller than the tile's."""
+    inside = core.relative_to(piece.chunk.window).slices
+    cut = slice(core.height), slice(core.width)
+    piece.classes[inside] = scores.classes[number][cut]
+    piece.confidence[inside] = scores.confidence[number][cut]
+    if piece.probability is not None and scores.probability is not None:
+        piece.probability[(slice(None), *inside)] = scores.probability[number][(slice(None), *cut)]
+
+
+def _read(job: Job, block: Block, forward: Forward) -> Iterator[tuple[Block, np.ndarray, Group | None]]:
+    """Read the tiles of a block; a chunk ends with its mask and no group."""
+    lattice = job.lattice
+    with forward.reading:
+        reader = reader_of(job, list(lattice.cells_of(block)))
+        for chunk in lattice.chunks_of(block):
+            positions = list(lattice.cells_of(chunk))
+            first, last = (lattice.tile_window(*positions[i]) for i in (0, -1))
+            reader.load(first.row, last.row_stop)
+            valid = reader.cut(chunk.window)[1]
+            cores = [lattice.core_window(*position).relative_to(chunk.window) for position in positions]
+            wanted = [p for p, core in zip(positions, cores, strict=True) if valid[core.slices].any()]
+            yield from ((chunk, valid, group) for group in groups(job, reader, wanted))
+            yield chunk, valid, None

@@ -1,0 +1,175 @@
+"""A local network as a stream of rows: every row of every layer is computed once.
+
+The canvas is the scene continued by reflection, by the halo on every side. Each column of cells is a panel
+of the canvas with a halo on both sides, which is fed to the network from top to bottom in strips. A block,
+or a stretch of it that holds data, starts some rows above its own (`Plan.margin`) and reads some rows
+below them.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from geodl.ahead import ahead, holding
+from geodl.block.groups import named
+from geodl.block.job import Job, Piece, empty_piece
+from geodl.forward import Forward, Tiles
+from geodl.pixels import RowReader
+from geodl.scores import Scores
+from geodl.stream import Graph, Plan
+from geodl.tiles import Block, Window
+
+STRIPS = (128, 64, 32, 16)
+"""Rows fed at a time: more are faster, fewer leave memory for wider panels."""
+
+MEMORY = 512 * 1024**2
+"""Bytes that a panel may take: a constant, because the panels decide on the last bits of the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """The strips that follow are of the panel of these chunks, from row `first` of the canvas."""
+
+    chunks: list[Block]
+    first: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Strip:
+    """Rows of a panel, from row `row` of the canvas."""
+
+    row: int
+    tiles: Tiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    """All rows that a chunk needs were given, if it holds valid pixels."""
+
+    chunk: Block
+    valid: np.ndarray
+
+
+def stream(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
+    """Compute the map over a block, panel by panel from top to bottom."""
+    assert isinstance(forward.graph, Graph)
+    assert job.strip is not None
+    plan = Plan(graph=forward.graph, strip=job.strip)
+    pieces, rows, chunks = _Pieces(job), None, []
+    with ahead(_read(job, block, forward, plan), depth=4) as parts:
+        for part in holding(forward.computing, parts):
+            if isinstance(part, _Start):
+                chunks = part.chunks
+                rows = forward.start_rows(
+                    strip=job.strip,
+                    width=job.lattice.tile[1],
+                    height=_canvas_height(job),
+                    first=part.first,
+                    margin=job.lattice.halo,
+                    probabilities=job.probabilities,
+                )
+            elif isinstance(part, _Strip):
+                assert rows is not None
+                with named(job, f"rows from {part.row - job.lattice.halo}"):
+                    for row, scores in rows.push(part.tiles):
+                        pieces.place(chunks, row - job.lattice.halo, scores)
+            else:
+                yield pieces.take(part)
+
+
+def choose_panel(graph: Graph, halo: int, width: int) -> tuple[int, int]:
+    """Choose how a network is fed a scene of `width` columns: by the network and the width alone.
+
+    Returns
+    -------
+    strip : int
+        Rows fed at a time.
+    columns : int
+        Columns of the scene that a panel covers, at most, a multiple of the stride.
+    """
+    stride = graph.stride
+    best: tuple[int, int, int] | None = None
+    for rows in STRIPS:
+        strip = -(-rows // stride) * stride
+        plan = Plan(graph=graph, strip=strip)
+        per_column = plan.memory(64 * stride) / (64 * stride)
+        columns = int(MEMORY / per_column) // stride * stride - 2 * halo
+        columns = max(columns, stride)
+        computed = width + 2 * halo * -(-width // columns)
+        if best is None or computed < best[0]:
+            best = computed, strip, columns
+    assert best is not None
+    return best[1:]
+
+
+class _Pieces:
+    """The chunks that are being filled."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._pieces: dict[Block, Piece] = {}
+        self._rows: Counter[Block] = Counter()
+
+    def place(self, chunks: list[Block], row: int, scores: Scores) -> None:
+        """Put scores, whose first row is row `row` of the scene, into those of the chunks that they touch."""
+        strip = Window(row, chunks[0].window.col, scores.classes.shape[1], chunks[0].window.width)
+        for chunk in chunks:
+            part = strip.intersect(chunk.window)
+            if not part.height:
+                continue
+            piece = self._pieces.setdefault(chunk, empty_piece(self._job, chunk))
+            to, at = part.relative_to(chunk.window).slices, part.relative_to(strip).slices
+            piece.classes[to], piece.confidence[to] = scores.classes[0][at], scores.confidence[0][at]
+            if piece.probability is not None and scores.probability is not None:
+                piece.probability[(slice(None), *to)] = scores.probability[0][(slice(None), *at)]
+            self._rows[chunk] += part.height
+
+    def take(self, done: _Done) -> Piece:
+        """Return a chunk that is complete."""
+        piece = self._pieces.pop(done.chunk, None) or empty_piece(self._job, done.chunk)
+        rows = self._rows.pop(done.chunk, 0)
+        assert rows == done.chunk.window.height or not done.valid.any()
+        piece.hide(done.valid)
+        return piece
+
+
+def _canvas_height(job: Job) -> int:
+    stride = job.model.spec.stride
+    return -(-(job.lattice.height + 2 * job.lattice.halo) // stride) * stride
+
+
+def _read(job: Job, block: Block, forward: Forward, plan: Plan) -> Iterator[_Start | _Strip | _Done]:
+    """Read the panels of a block; stretches without data are left out."""
+    with forward.reading:
+        for panel in job.lattice.split(block, block.cells[1] - block.cells[0], 1):
+            yield from _read_panel(job, panel, plan)
+
+
+def _read_panel(job: Job, panel: Block, plan: Plan) -> Iterator[_Start | _Strip | _Done]:
+    halo, height = job.lattice.halo, _canvas_height(job)
+    seen = job.lattice.tile_window(panel.cells[0], panel.cells[2])
+    reader = RowReader(job.scene, seen.col, seen.col_stop)
+    chunks = job.lattice.chunks_of(panel)
+    row = None  # of the canvas, the next to be fed; none before a stretch begins
+    for chunk in chunks:
+        top, bottom = chunk.window.row, chunk.window.row_stop
+        reader.load(top if row is None else min(top, row - halo), bottom)
+        valid = reader.cut(chunk.window)[1]
+        if not valid.any():
+            row = None
+        else:
+            first, _ = plan.input_rows(top + halo, bottom + halo, height)
+            if row is None:
+                row = first
+                yield _Start(chunks=chunks, first=first)
+            while row < min(bottom + halo + plan.delay, height):
+                window = Window(row - halo, seen.col, min(plan.strip, height - row), seen.width)
+                # The rows of the next chunk stay, to see whether it holds data.
+                reader.load(min(window.row, bottom), window.row_stop)
+                pixels, mask = reader.cut(window)
+                tiles = Tiles(pixels=pixels[None], valid=mask[None], scaling=job.scaling)
+                yield _Strip(row=row, tiles=tiles)
+                row = row + plan.strip
+        yield _Done(chunk=chunk, valid=valid)

@@ -1,0 +1,180 @@
+"""The workflow: what to make of many scenes, as a YAML file that is checked before any scene is opened.
+
+A workflow is data only. It can name files and numbers, never code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+
+from geodl.errors import RecipeError
+from geodl.job import RunOptions
+from geodl.models.bundle import bundled_models
+from geodl.scene.bands import parse_sensor
+from geodl.scene.units import parse_scale
+
+MAX_BYTES = 1024**2
+
+Scale = float | tuple[float, float] | str | None
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+# The options of a run, whatever they are: a new one can stand in workflows at once.
+_RUN = create_model(
+    "Run",
+    __config__=_STRICT,
+    **{
+        option.name: (
+            get_type_hints(RunOptions)[option.name],
+            ... if option.default is MISSING else option.default,
+        )
+        for option in fields(RunOptions)
+    },  # type: ignore[call-overload]
+)
+
+
+class Scenes(BaseModel):
+    """How scenes are read.
+
+    Parameters
+    ----------
+    bands, scale, mask, sensor, crs, ungeoreferenced, resample, allow_sparse
+        As for `geodl.open_scene`.
+    stack : bool
+        All files that one pattern matches are the bands of one scene.
+    assets : list of str, optional
+        Assets of a STAC item that are its bands, in this order.
+    """
+
+    model_config = _STRICT
+
+    bands: list[str] | str | None = None
+    scale: Scale = None
+    mask: str = "any"
+    sensor: str | None = None
+    crs: str | None = None
+    ungeoreferenced: bool = False
+    resample: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    allow_sparse: bool = False
+    stack: bool = False
+    assets: Annotated[list[str], Field(min_length=1)] | None = None
+
+    @field_validator("scale")
+    @classmethod
+    def _is_scale(cls, scale: Scale) -> Scale:
+        parse_scale(scale)
+        return scale
+
+    @field_validator("sensor")
+    @classmethod
+    def _is_known(cls, sensor: str | None) -> str | None:
+        parse_sensor(sensor)
+        return sensor
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Return the options of `geodl.open_scene`."""
+        return self.model_dump(exclude={"stack", "assets"})
+
+
+class _File(BaseModel):
+    model_config = _STRICT
+
+    model: Annotated[str, Field(min_length=1)]
+    scenes: Scenes = Scenes()
+    run: _RUN = _RUN()  # type: ignore[valid-type]
+
+
+class Workflow(BaseModel):
+    """A validated workflow; `load_workflow` makes one from a file.
+
+    Parameters
+    ----------
+    model : str
+        Name of a bundled model, or the absolute path of a model folder.
+    scenes : Scenes
+        How scenes are read.
+    run : RunOptions
+        How to run, and what to make.
+    """
+
+    model_config = _STRICT
+
+    model: str
+    scenes: Scenes
+    run: RunOptions
+
+
+def load_workflow(path: str | Path) -> Workflow:
+    """Read and check a workflow file.
+
+    Raises
+    ------
+    RecipeError
+        Naming the file, the line, the key, what is wrong with it and what would do.
+    """
+    path = Path(path)
+    content, root = _read(path)
+    try:
+        file = _File.model_validate(content)
+        run = RunOptions(**file.run.model_dump())  # type: ignore[attr-defined]
+    except ValidationError as error:
+        raise RecipeError(f"workflow {path}", _explain(error, root), "mend the workflow") from error
+    except ValueError as error:
+        raise RecipeError(f"workflow {path}", f"run: {error}", "mend the workflow") from error
+    bundled = {spec.name for spec in bundled_models()}
+    model = file.model if file.model in bundled else str(path.absolute().parent / file.model)
+    return Workflow(model=model, scenes=file.scenes, run=run)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], yaml.Node]:
+    """Return the content of a YAML file, and its nodes, which know their lines."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RecipeError(f"workflow {path}", "it is larger than 1 MiB", "give a workflow file")
+        text = path.read_text(encoding="utf-8")
+        content, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"workflow {path}", str(error), "give a readable YAML file") from error
+    if not isinstance(content, dict) or root is None:
+        raise RecipeError(f"workflow {path}", "it holds no keys", "see workflows/ for examples")
+    return content, root
+
+
+def _explain(error: ValidationError, root: yaml.Node) -> str:
+    """Every problem as ``line N, key.path: message``, joined by semicolons."""
+    problems = []
+    for one in error.errors(include_url=False):
+        where = ".".join(str(part) for part in one["loc"])
+        message = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            known = (
+                {"scenes": Scenes, "run": _RUN}.get(str(one["loc"][0]), _File)
+                if len(one["loc"]) > 1
+                else _File
+            )
+            message = f"unknown key; known are {', '.join(known.model_fields)}"
+        problem = f"line {_line(root, one['loc'])}, {where}: {message}"
+        if problem not in problems:
+            problems.append(problem)
+    return "; ".join(problems)
+
+
+def _line(node: yaml.Node, location: Sequence[int | str]) -> int:
+    """Line of the key that a location leads to, as far as it leads."""
+    line = node.start_mark.line
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if key.value == part), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+        else:
+            break
+    return line + 1

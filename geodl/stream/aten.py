@@ -1,0 +1,192 @@
+"""How torch's own operators become operations of a stream; what is not here does not stream."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geodl.stream import windows
+from geodl.stream.call import Built, Call, Source
+from geodl.stream.operations import Cast, Concatenate, Pointwise, Select, Slot
+
+aten = torch.ops.aten
+
+
+def _concatenate(call: Call) -> Built:
+    sources = call.arguments["tensors"]
+    if not all(isinstance(source, Source) for source in sources):
+        raise call.refuse("one of the tensors it joins is no map of pixels")
+    if call.arguments["dim"] % 4 > 1 or len(call.shape) != 4:
+        raise call.refuse("it joins rows or columns")
+    return Concatenate(dimension=call.arguments["dim"] % 4), sources
+
+
+def _slice(call: Call) -> Built:
+    source, dimension = call.source("self"), call.arguments["dim"] % 4
+    if dimension > 1:
+        raise call.refuse("it cuts rows or columns out")
+    span = slice(call.arguments["start"], call.arguments["end"], call.arguments["step"])
+    return Select(dimension=dimension, span=span), [source]
+
+
+def _split(call: Call) -> list[Built]:
+    source, dimension = call.source("self"), call.arguments["dim"] % 4
+    if dimension > 1:
+        raise call.refuse("it cuts rows or columns out")
+    size = source.shape[dimension]
+    if "split_sizes" in call.arguments:
+        sizes = list(call.arguments["split_sizes"])
+    else:
+        parts = call.arguments.get("chunks")
+        step = -(-size // parts) if parts else call.arguments["split_size"]
+        sizes = [min(step, size - start) for start in range(0, size, step)]
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return [
+        (Select(dimension=dimension, span=slice(start, start + length)), [source])
+        for start, length in zip(starts, sizes, strict=True)
+    ]
+
+
+def _cast(call: Call) -> Built | Source:
+    target = call.arguments.get("dtype")
+    source = call.source("self")
+    return source if target is None else (Cast(target=target), [source])
+
+
+def _unchanged(call: Call) -> Source:
+    return call.source("input" if "input" in call.arguments else "self")
+
+
+def _pointwise(
+    call: Call, function: Callable[..., Tensor], into: Callable[..., Tensor] | None, *, exact: bool = True
+) -> Built:
+    arguments = dict(call.arguments)
+    schema: Any = function
+    keywords = {a.name: arguments.pop(a.name) for a in schema._schema.arguments if a.kwarg_only}
+    exact = exact and keywords.get("alpha", 1) == 1
+    if "rounding_mode" in arguments:
+        raise call.refuse("it rounds")
+    sources = [value for value in arguments.values() if isinstance(value, Source)]
+    values, place = [], 0
+    for value in arguments.values():
+        if isinstance(value, Source):
+            _check_extent(call, value.shape)
+            value, place = Slot(place), place + 1
+        elif isinstance(value, Tensor) and function is not aten.prelu.default:
+            _check_extent(call, tuple(value.shape), constant=True)
+        values.append(value)
+    if not exact and any(source.shape != call.shape for source in sources):
+        raise call.refuse("its inputs have several shapes")
+    operation = Pointwise(
+        function=function, into=into, arguments=tuple(values), keywords=tuple(keywords.items()), exact=exact
+    )
+    return operation, sources
+
+
+def _check_extent(call: Call, shape: Sequence[int], *, constant: bool = False) -> None:
+    if constant and prod(shape[-2:]) == 1:
+        return
+    if constant or tuple(shape[2:]) != call.shape[2:]:
+        raise call.refuse(f"it spreads values of shape {tuple(shape)} over rows or columns")
+
+
+def _rectify(call: Call) -> Built:
+    operation = Pointwise(function=torch.clamp_min, into=torch.clamp_min, arguments=(Slot(0), 0))
+    return operation, [call.source("self")]
+
+
+def _limit(call: Call) -> Built:
+    low, high = call.arguments.get("min_val", 0), call.arguments.get("max_val", 6)
+    operation = Pointwise(function=torch.clamp, into=torch.clamp, arguments=(Slot(0), low, high))
+    return operation, [call.source("self")]
+
+
+def _softmax(call: Call) -> Built:
+    if call.arguments["dim"] % 4 != 1:
+        raise call.refuse("it sums over rows or columns")
+    function = partial(torch.softmax, dim=1)
+    operation = Pointwise(function=function, into=None, arguments=(Slot(0),), exact=False)
+    return operation, [call.source("self")]
+
+
+Builder = Callable[[Call], Built | list[Built] | Source]
+
+_EXACT = {
+    aten.add.Tensor: aten.add.out,
+    aten.sub.Tensor: aten.sub.out,
+    aten.mul.Tensor: aten.mul.out,
+    aten.div.Tensor: aten.div.out,
+    aten.leaky_relu.default: aten.leaky_relu.out,
+    aten.hardswish.default: aten.hardswish.out,
+    aten.clamp.default: aten.clamp.out,
+    aten.maximum.default: aten.maximum.out,
+    aten.minimum.default: aten.minimum.out,
+    aten.abs.default: aten.abs.out,
+    aten.neg.default: aten.neg.out,
+    aten.prelu.default: None,
+}
+_INEXACT = {
+    aten.silu.default: aten.silu.out,
+    aten.gelu.default: None,
+    aten.sigmoid.default: aten.sigmoid.out,
+    aten.hardsigmoid.default: aten.hardsigmoid.out,
+    aten.tanh.default: aten.tanh.out,
+    aten.elu.default: aten.elu.out,
+    aten.softplus.default: aten.softplus.out,
+    aten.mish.default: aten.mish.out,
+    aten.exp.default: aten.exp.out,
+}
+BUILDERS: dict[Any, Builder] = {
+    aten.conv2d.default: windows.convolution,
+    aten.conv2d.padding: windows.convolution,
+    aten.conv_transpose2d.input: windows.transposed_convolution,
+    aten._native_batch_norm_legit_no_training.default: lambda call: [windows.batch_norm(call)],
+    aten.batch_norm.default: windows.batch_norm,
+    aten.max_pool2d.default: windows.max_pool,
+    aten.max_pool2d_with_indices.default: windows.max_pool_with_places,
+    aten.max_unpool2d.default: windows.unpool,
+    aten.avg_pool2d.default: windows.average_pool,
+    aten.upsample_nearest2d.vec: partial(windows.upsample, mode="nearest"),
+    aten._upsample_nearest_exact2d.vec: partial(windows.upsample, mode="nearest"),
+    aten.upsample_bilinear2d.vec: partial(windows.upsample, mode="bilinear"),
+    aten.pixel_shuffle.default: windows.pixel_shuffle,
+    aten.pixel_unshuffle.default: windows.pixel_unshuffle,
+    aten.pad.default: windows.pad,
+    aten.constant_pad_nd.default: windows.pad,
+    aten.cat.default: _concatenate,
+    aten.slice.Tensor: _slice,
+    aten.split.Tensor: _split,
+    aten.split_with_sizes.default: _split,
+    aten.chunk.default: _split,
+    aten.to.dtype: _cast,
+    aten._to_copy.default: _cast,
+    aten.dropout.default: _unchanged,
+    aten.feature_dropout.default: _unchanged,
+    aten.clone.default: _unchanged,
+    aten.contiguous.default: _unchanged,
+    aten.alias.default: _unchanged,
+    aten.detach.default: _unchanged,
+    aten.relu.default: _rectify,
+    aten.relu6.default: _limit,
+    aten.hardtanh.default: _limit,
+    aten.softmax.int: _softmax,
+    **{target: partial(_pointwise, function=target, into=into) for target, into in _EXACT.items()},
+    **{
+        target: partial(_pointwise, function=target, into=into, exact=False)
+        for target, into in _INEXACT.items()
+    },
+}
+# What the refusal of other operators says.
+REASONS = {
+    "adaptive_avg_pool2d": "it averages over the whole image",
+    "adaptive_max_pool2d": "it looks at the whole image",
+    "mean": "it averages over the whole image",
+    "group_norm": "its statistics are those of the whole image",
+    "instance_norm": "its statistics are those of the whole image",
+    "_native_batch_norm_legit": "its statistics are those of the whole image",
+    "scaled_dot_product_attention": "attention looks at the whole image",
+    "matmul": "it mixes positions, as attention does",
+}

@@ -1,0 +1,181 @@
+"""Layers that read a window of rows, as torch writes them, become operations."""
+
+from fractions import Fraction
+from functools import partial
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from geodl.stream.call import Built, Call
+from geodl.stream.convolution import Convolution
+from geodl.stream.operations import BatchNorm, Maxima, Unpool, Upsample, Window
+from geodl.stream.reach import Reach
+
+
+def convolution(call: Call) -> Built:
+    """Convolution, its padding in words or numbers."""
+    weight = call.constant("weight")
+    assert weight is not None
+    stride, dilation = call.pair("stride"), call.pair("dilation")
+    extents = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True)]
+    padding = call.arguments["padding"]
+    if padding == "valid":
+        above, beside = 0, 0
+    elif padding == "same":
+        if not all(extent % 2 for extent in extents):
+            raise call.refuse("'same' padding of an even kernel is not the same on both sides")
+        above, beside = (extent // 2 for extent in extents)
+    else:
+        above, beside = call.pair("padding")
+    operation = Convolution(
+        reach=Reach(down=stride[0], extent=extents[0], before=above), fill=0.0,
+        columns=Fraction(1, stride[1]), weight=weight, bias=call.constant("bias"),
+        stride=stride, padding=beside, dilation=dilation, groups=call.arguments["groups"],
+    )  # fmt: skip
+    return operation, [call.source("input")]
+
+
+def transposed_convolution(call: Call) -> Built:
+    """Transposed convolution."""
+    weight = call.constant("weight")
+    assert weight is not None
+    stride, dilation, padding = call.pair("stride"), call.pair("dilation"), call.pair("padding")
+    extent = (weight.shape[2] - 1) * dilation[0] + 1
+    # With a stride of 1 it is a convolution with the padding that is left.
+    before = padding[0] if stride[0] > 1 else extent - 1 - padding[0]
+    operation = Convolution(
+        reach=Reach(up=stride[0], extent=extent, before=before), fill=0.0, lead=-padding[0],
+        columns=Fraction(stride[1]), weight=weight, bias=call.constant("bias"),
+        stride=stride, padding=padding[1], dilation=dilation, groups=call.arguments["groups"],
+        transposed=True, output_padding=call.pair("output_padding")[1],
+    )  # fmt: skip
+    return operation, [call.source("input")]
+
+
+def batch_norm(call: Call) -> Built:
+    """Batch norm in evaluation mode."""
+    mean, variance = call.constant("running_mean"), call.constant("running_var")
+    if mean is None or variance is None:
+        raise call.refuse("without running statistics it takes those of the whole image")
+    operation = BatchNorm(
+        weight=call.constant("weight"), bias=call.constant("bias"), mean=mean, variance=variance,
+        epsilon=call.arguments["eps"],
+    )  # fmt: skip
+    return operation, [call.source("input")]
+
+
+def max_pool(call: Call) -> Built:
+    """Maximum of each window."""
+    kernel, padding, dilation = call.pair("kernel_size"), call.pair("padding"), call.pair("dilation")
+    stride = call.pair("stride") if call.arguments["stride"] else kernel
+    operation = Window(
+        reach=Reach(down=stride[0], extent=(kernel[0] - 1) * dilation[0] + 1, before=padding[0]),
+        fill=float("-inf"), columns=Fraction(1, stride[1]),
+        function=partial(
+            F.max_pool2d, kernel_size=kernel, stride=stride, padding=(0, padding[1]), dilation=dilation,
+            ceil_mode=call.arguments["ceil_mode"],
+        ),
+    )  # fmt: skip
+    return operation, [call.source("self")]
+
+
+def max_pool_with_places(call: Call) -> list[Built]:
+    """Maximum of each window and, for unpooling, its place in the window."""
+    pooled, sources = max_pool(call)
+    kernel = call.pair("kernel_size")
+    plain = call.arguments["stride"] in ([], list(kernel)) and call.pair("padding") == (0, 0)
+    divides = all(size % kernel[0] == 0 for size in sources[0].shape[2:])
+    if not (plain and divides and kernel[0] == kernel[1] <= 16 and call.pair("dilation") == (1, 1)):
+        raise call.refuse("indices of maxima are kept for squares that do not overlap only")
+    places = Maxima(reach=pooled.reach, columns=pooled.columns, side=kernel[0])
+    return [(pooled, sources), (places, sources)]
+
+
+def unpool(call: Call) -> Built:
+    """Undo a max pooling: values go where the maxima were, zeros elsewhere."""
+    values, places = call.source("self"), call.source("indices")
+    side = call.shape[2] // values.shape[2]
+    if call.shape[2:] != tuple(side * size for size in values.shape[2:]) or values.shape != places.shape:
+        raise call.refuse("it must undo the pooling whose indices it takes")
+    reach = Reach(up=side, extent=side)
+    return Unpool(reach=reach, lead=0, columns=Fraction(side), side=side), [values, places]
+
+
+def average_pool(call: Call) -> Built:
+    """Mean of each window."""
+    source = call.source("self")
+    kernel, padding = call.pair("kernel_size"), call.pair("padding")
+    stride = call.pair("stride") if call.arguments["stride"] else kernel
+    whole = all(
+        (size + 2 * pad - k) % step == 0
+        for size, pad, k, step in zip(source.shape[2:], padding, kernel, stride, strict=True)
+    )
+    if (padding != (0, 0) and not call.arguments["count_include_pad"]) or (
+        call.arguments["ceil_mode"] and not whole
+    ):
+        raise call.refuse("at the border it divides by the number of pixels inside")
+    function = partial(
+        F.avg_pool2d, kernel_size=kernel, stride=stride, padding=(0, padding[1]),
+        divisor_override=call.arguments["divisor_override"],
+    )  # fmt: skip
+    reach = Reach(down=stride[0], extent=kernel[0], before=padding[0])
+    return Window(reach=reach, fill=0.0, columns=Fraction(1, stride[1]), function=function), [source]
+
+
+def upsample(call: Call, mode: Literal["nearest", "bilinear"]) -> Built:
+    """Nearest or bilinear upsampling; factors are told by the shapes."""
+    source = call.source("input")
+    if call.arguments.get("align_corners"):
+        raise call.refuse("with align_corners=True every row depends on the height of the image")
+    before, after = source.shape[2:], call.shape[2:]
+    factors = (after[0] // before[0], after[1] // before[1])
+    if 0 in factors or after != (factors[0] * before[0], factors[1] * before[1]):
+        raise call.refuse(f"from {before} to {after} is no upsampling by whole numbers")
+    up = factors[0]
+    if mode == "nearest" or up == 1:
+        reach, lead = Reach(up=up, extent=up), 0
+    elif up & (up - 1) == 0:
+        reach, lead = Reach(up=up, extent=2 * up, before=up // 2), 0
+    else:
+        reach, lead = Reach(up=up, extent=3 * up, before=up), up
+    operation = Upsample(
+        reach=reach, fill="edge", lead=lead, columns=Fraction(factors[1]), mode=mode, factors=factors
+    )
+    return operation, [source]
+
+
+def pixel_shuffle(call: Call) -> Built:
+    """Channels become rows and columns."""
+    factor = call.arguments["upscale_factor"]
+    function = partial(F.pixel_shuffle, upscale_factor=factor)
+    reach = Reach(up=factor, extent=factor)
+    operation = Window(reach=reach, lead=0, columns=Fraction(factor), function=function)
+    return operation, [call.source("self")]
+
+
+def pixel_unshuffle(call: Call) -> Built:
+    """Rows and columns become channels."""
+    factor = call.arguments["downscale_factor"]
+    function = partial(F.pixel_unshuffle, downscale_factor=factor)
+    reach = Reach(down=factor, extent=factor)
+    return Window(reach=reach, columns=Fraction(1, factor), function=function), [call.source("self")]
+
+
+def pad(call: Call) -> Built:
+    """Rows and columns around the image: a number, or the pixel at the border."""
+    left, right, above, _ = (*call.arguments["pad"], 0, 0, 0, 0)[:4]
+    source, mode = call.source("self"), call.arguments.get("mode", "constant")
+    value = call.arguments["value"] or 0.0
+    if mode not in ("constant", "replicate") or len(call.arguments["pad"]) > 4:
+        raise call.refuse(f"padding by {mode!r} of {call.arguments['pad']} is not among those that stream")
+    if mode == "replicate":
+        # Every row must wait for the first one of the image, and find the last one in the buffer.
+        reach = Reach(extent=above + 2, before=above + 1)
+        return Window(reach=reach, fill="edge", function=partial(_pad_sides, left, right)), [source]
+    function = partial(F.pad, pad=(left, right, 0, 0), value=value)
+    return Window(reach=Reach(before=above), fill=float(value), function=function), [source]
+
+
+def _pad_sides(left: int, right: int, strip: Tensor) -> Tensor:
+    return F.pad(strip[:, :, 1:], (left, right, 0, 0), mode="replicate")

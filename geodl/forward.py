@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -58,8 +57,8 @@ class Tiles:
 class Forward:
     """A network on a device, and the one thread that feeds it.
 
-    The network is loaded by that thread, so that the first pixels are read meanwhile. Blocks take turns:
-    `reading` and `computing` are held by the one whose pixels are read, and whose tiles are computed.
+    Blocks take turns: `reading` and `computing` are held by the one whose pixels are read, and whose tiles
+    are computed.
 
     Parameters
     ----------
@@ -79,26 +78,39 @@ class Forward:
         self._singly = self.device.type == "cpu"
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self._streams: dict[tuple[int, int], Stream] = {}
+        self._model = model
+        self._network: nn.Module | None = None
+        self._graph: Graph | GeodlError | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="geodl-device")
-        self._network = self._thread.submit(self._load, model)
 
-    def _load(self, model: Model) -> nn.Module:
-        network = fold_batch_norms(model.network(self.device)).to(memory_format=torch.channels_last)
-        return as_bfloat16(network) if self._dtype == torch.bfloat16 else network
+    def _over_tiles(self) -> nn.Module:
+        """Return the network as it runs over tiles, loading it on first use."""
+        if self._network is None:
+            network = fold_batch_norms(self._model.network(self.device))
+            network = network.to(memory_format=torch.channels_last)
+            self._network = as_bfloat16(network) if self._dtype == torch.bfloat16 else network
+        return self._network
 
-    @cached_property
-    def graph(self) -> "Graph | NotLocalError":
+    @property
+    def graph(self) -> Graph | GeodlError:
         """The network as a graph that runs as a stream of rows, or what forbids it."""
-        return self._thread.submit(self._trace).result()
+        return self._thread.submit(self._traced).result()
 
-    def _trace(self) -> "Graph | NotLocalError":
+    def _traced(self) -> Graph | GeodlError:
+        if self._graph is None:
+            try:
+                self._graph = self._trace()
+            except GeodlError as error:
+                self._graph = error
+        return self._graph
+
+    def _trace(self) -> Graph:
         if self.spec.stitch == "blend":
-            cause = "it asks for its tiles to be blended"
-            return NotLocalError(f"model {self.spec.name}", cause, "use a local architecture")
-        try:
-            return trace(self._network.result(), bands=len(self.spec.bands), stride=self.spec.stride)
-        except NotLocalError as error:
-            return error
+            what, cause = f"model {self.spec.name}", "it asks for its tiles to be blended"
+            raise NotLocalError(what, cause, "use a local architecture")
+        dtype = None if self._dtype == torch.float32 else self._dtype
+        network = self._model.network(self.device)
+        return trace(network, bands=len(self.spec.bands), stride=self.spec.stride, dtype=dtype)
 
     def start_rows(
         self, *, strip: int, width: int, height: int, first: int, margin: int, probabilities: bool = False
@@ -124,10 +136,11 @@ class Forward:
         """Return the network as a stream; the one used last is kept, with its buffers."""
         key = (strip, width)
         if key not in self._streams:
-            if isinstance(self.graph, NotLocalError):
-                raise self.graph
+            graph = self.graph
+            if isinstance(graph, GeodlError):
+                raise graph
             self._streams.clear()
-            plan = Plan(graph=self.graph, strip=strip)
+            plan = Plan(graph=graph, strip=strip)
             stream = self._thread.submit(lambda: Stream(plan, width=width, device=self.device)).result()
             self._streams[key] = stream
         return self._streams[key]
@@ -200,9 +213,8 @@ class Forward:
 
     @torch.inference_mode()
     def _scores(self, tiles: Tiles) -> Tensor:
-        network = self._network.result()
         inputs = self.inputs(tiles)
-        outputs: Tensor = network(inputs)
+        outputs: Tensor = self._over_tiles()(inputs)
         if outputs.shape[1] != len(self.spec.classes) or outputs.shape[-2:] != inputs.shape[-2:]:
             raise ModelError(
                 f"model {self.spec.name}",

@@ -185,7 +185,7 @@ class Lattice:
         done : set of tuple
             Row and column of chunks in the grid of chunks.
         """
-        top, bottom, left, right = block.cells
+        left, right = block.cells[2:]
         found: list[Block] = []
         for row in self.split(block, self.chunk[0], right - left):
             missing = [c.cells for c in self.chunks_of(row) if self.chunk_of(*c.cells[::2]) not in done]

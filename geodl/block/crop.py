@@ -9,7 +9,7 @@ from geodl.block.groups import Group, groups, named, reader_of
 from geodl.block.job import Job, Piece, empty_piece
 from geodl.forward import Forward
 from geodl.scores import Scores
-from geodl.tiles import Block, Window
+from geodl.tiles import Block, Lattice, Window
 
 
 def crop(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
@@ -26,13 +26,14 @@ def crop(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
             with named(job, group.place):
                 scores = forward.classify(group.tiles, halo, probabilities=job.probabilities)
             for number, position in enumerate(group.positions):
-                _place(scores, number, job.lattice.core_window(*position), piece)
+                _place(scores, number, job.lattice, position, piece)
 
 
-def _place(scores: Scores, number: int, core: Window, piece: Piece) -> None:
+def _place(scores: Scores, number: int, lattice: Lattice, position: tuple[int, int], piece: Piece) -> None:
     """Put the scores of one tile into a piece; cores at the scene's border are smaller than the tile's."""
+    core, tile = lattice.core_window(*position), lattice.tile_window(*position)
     inside = core.relative_to(piece.chunk.window).slices
-    cut = slice(core.height), slice(core.width)
+    cut = core.relative_to(Window(tile.row + lattice.halo, tile.col + lattice.halo, *lattice.core)).slices
     piece.classes[inside] = scores.classes[number][cut]
     piece.confidence[inside] = scores.confidence[number][cut]
     if piece.probability is not None and scores.probability is not None:

@@ -114,7 +114,9 @@ class _Pieces:
 
     def place(self, chunks: list[Block], row: int, scores: Scores) -> None:
         """Put scores, whose first row is row `row` of the scene, into those of the chunks that they touch."""
-        strip = Window(row, chunks[0].window.col, scores.classes.shape[1], chunks[0].window.width)
+        lattice = self._job.lattice
+        left = lattice.tile_window(chunks[0].cells[0], chunks[0].cells[2]).col + lattice.halo
+        strip = Window(row, left, scores.classes.shape[1], lattice.core[1])
         for chunk in chunks:
             part = strip.intersect(chunk.window)
             if not part.height:

@@ -1,6 +1,8 @@
-"""Time and memory of `geodl predict`, as ratios against bounds measured in the same run.
+"""What a run may cost at the most, as ratios against bounds measured beside it.
 
 python -m pytest -m benchmark -s tests/benchmarks
+
+`tests.benchmarks.engine` prints the whole table; here are the rows that carry a promise.
 """
 
 import json
@@ -9,101 +11,68 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
-import rasterio
-from affine import Affine
-from rasterio.windows import Window
 
-from geodl.models.bundle import load_model
-from geodl.tiles import Lattice
+from tests.benchmarks.contest import Case, Effort, contest, geodl_contenders
+from tests.benchmarks.engine import TILE
+from tests.benchmarks.flat import LAYOUTS, SIZES, measure_flatness
+from tests.benchmarks.networks import save_network
+from tests.benchmarks.scenes import write_scene
 
 pytestmark = pytest.mark.benchmark
 
-MODEL = "landcover-s2"
-# The tests compute with one thread (see conftest); here every core takes part.
-ALL_CORES = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+THREADS = os.cpu_count() or 1
+EXACT = 1e-4  # share of classes that may differ from the map of the network that sees the whole scene
 
 
-def big_scene(path, side, bands):
-    """A tiled DEFLATE scene of smooth patterns and noise, written block by block."""
-    rng = np.random.default_rng(0)
-    profile = {
-        "driver": "GTiff", "height": side, "width": side, "count": bands, "dtype": "uint16", "nodata": 0,
-        "crs": "EPSG:32632", "transform": Affine(10, 0, 6e5, 0, -10, 5.2e6), "tiled": True,
-        "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1, "predictor": 2,
-    }  # fmt: skip
-    with rasterio.open(path, "w", **profile) as file:
-        file.descriptions = ("blue", "green", "red", "nir", "swir1", "swir2")[:bands]
-        file.scales, file.offsets = (0.0001,) * bands, (0.0,) * bands
-        for band in range(1, bands + 1):
-            file.set_band_unit(band, "reflectance")
-        for row in range(0, side, 1024):
-            y, x = np.mgrid[row : row + 1024, :side].astype("float32")
-            base = 1500 + 700 * np.sin(x / 190) * np.cos(y / 230) + 300 * np.sin((x + y) / 37)
-            for band in range(bands):
-                noise = rng.normal(0, 60, base.shape).astype("float32")
-                pixels = (base * (1 + 0.2 * band * np.sin(x / 701)) + noise).clip(1, 9000).astype("uint16")
-                file.write(pixels, band + 1, window=Window(0, row, side, 1024))
-    return path
+@pytest.fixture
+def measure(tmp_path):
+    def measure(network, mode, precision, size):
+        case = Case(
+            network=network,
+            precision=precision,
+            layout="tiled",
+            size=size,
+            scene=write_scene(tmp_path / "scene.tif", size),
+            model=save_network(tmp_path / network, network),
+            folder=tmp_path,
+        )
+        (row,) = contest(case, geodl_contenders([mode], TILE), Effort(threads=THREADS, commands=False))
+        print(json.dumps(row.as_json()))
+        return row
+
+    return measure
 
 
-def run_predict(scene, out):
-    """Run the command line; return wall seconds and the peak resident memory of its process in GiB."""
-    arguments = ["predict", str(scene), "--model", MODEL, "--out", str(out)]
-    code = (
-        "import re; from pathlib import Path; from geodl.cli import main\n"
-        f"main({arguments!r}, standalone_mode=False)\n"
-        # Not ru_maxrss: that of a new process begins with what its parent held.
-        "print('PEAK', re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
-    )
-    start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ALL_CORES
-    )
-    return time.monotonic() - start, int(done.stdout.split("PEAK")[1]) / 1024**2
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("network", ["unet_compact", "unet_resnet18"])
+def test_a_stream_costs_one_pass(measure, network, precision):
+    row = measure(network, "stream", precision, 4096)
+    assert row.ratio <= 1.15
+    assert row.peak_gib <= 1.5
+    if precision == "fp32":
+        assert row.flips <= EXACT
+        assert row.difference <= 1e-3
 
 
-def bare_forward(tiles):
-    """Seconds for so many forward passes of one tile, in a process that does nothing else."""
-    code = f"""
-import time, torch
-from geodl.heap import keep_heap
-from geodl.models.bundle import load_model
-keep_heap()
-model = load_model({MODEL!r})
-network = model.network().to(memory_format=torch.channels_last)
-spec = model.spec
-inputs = torch.rand(1, len(spec.bands), spec.tile, spec.tile).contiguous(memory_format=torch.channels_last)
-with torch.inference_mode():
-    network(inputs)
-    start = time.perf_counter()
-    for _ in range({tiles}):
-        network(inputs)
-print(time.perf_counter() - start)
-"""
-    return float(
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ALL_CORES
-        ).stdout
-    )
+@pytest.mark.parametrize(("network", "halos"), [("unet_compact", 1.4), ("unet_resnet18", 2.0)])
+def test_tiles_cost_little_more_than_their_passes(measure, network, halos):
+    row = measure(network, "tiles", "fp32", 4096)
+    assert row.tiles_ratio <= 1.15
+    assert row.ratio <= halos
+    assert row.flips <= EXACT
+    assert row.difference <= 1e-3
 
 
-def test_predict_is_flat_in_memory_and_near_the_bare_forward(tmp_path):
-    spec = load_model(MODEL).spec
-    rows = []
-    for side in (4096, 8192):
-        scene = big_scene(tmp_path / f"s{side}.tif", side, len(spec.bands))
-        shape = Lattice(side, side, spec.tile, spec.halo).shape
-        # Before and after: the speed of a shared machine drifts.
-        before = bare_forward(shape[0] * shape[1])
-        wall, peak = run_predict(scene, tmp_path / "out")
-        bare = (before + bare_forward(shape[0] * shape[1])) / 2
-        rows.append({"side": side, "wall_s": wall, "bare_s": bare, "ratio": wall / bare, "peak_gib": peak})
-        print(json.dumps(rows[-1]))
-    assert rows[1]["peak_gib"] < 2.5
-    assert rows[1]["peak_gib"] < 1.1 * rows[0]["peak_gib"]
-    assert rows[1]["ratio"] <= 1.3
+def test_of_a_cheap_network_the_pipeline_costs_little_more_than_its_parts(measure):
+    assert measure("three_layers", "stream", "fp32", 8192).total_ratio <= 1.3
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_memory_is_flat(tmp_path, layout):
+    small, large = measure_flatness(tmp_path, threads=THREADS, sizes=SIZES, layouts=[layout])
+    print(json.dumps([small.as_json(), large.as_json()]))
+    assert large.peak_gib <= 1.1 * small.peak_gib
 
 
 def test_help_is_quick():

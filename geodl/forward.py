@@ -225,14 +225,14 @@ class Forward:
 
     def inputs(self, tiles: Tiles) -> Tensor:
         """Scaled tiles on the device, (N, bands, height, width), channels last."""
-        pixels = torch.from_numpy(np.ascontiguousarray(tiles.pixels)).to(self.device, torch.float32)
+        pixels = torch.from_numpy(tiles.pixels).to(self.device, torch.float32)
         gain, bias = (
             torch.tensor(values, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
             for values in (tiles.scaling.gain, tiles.scaling.bias)
         )
         pixels = torch.addcmul(bias, pixels, gain)
         if not tiles.valid.all():
-            mask = torch.from_numpy(np.ascontiguousarray(tiles.valid)).to(self.device).unsqueeze(1)
+            mask = torch.from_numpy(tiles.valid).to(self.device).unsqueeze(1)
             pixels = torch.where(mask, pixels, 0.0)
         return pixels.to(self._dtype, memory_format=torch.channels_last)
 

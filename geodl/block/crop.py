@@ -14,19 +14,30 @@ from geodl.tiles import Block, Lattice, Window
 
 def crop(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
     """Keep the cores of the tiles: exact where the halo covers what the network sees."""
-    halo, piece = job.model.spec.halo, None
-    with ahead(_read(job, block, forward), depth=2) as parts:
-        for chunk, valid, group in holding(forward.computing, parts):
+    piece = None
+    with ahead(_compute(job, block, forward)) as parts:
+        for chunk, valid, group, scores in parts:
             piece = piece or empty_piece(job, chunk)
-            if group is None:
+            if group is None or scores is None:
                 piece.hide(valid)
                 yield piece
                 piece = None
                 continue
-            with named(job, group.place):
-                scores = forward.classify(group.tiles, halo, probabilities=job.probabilities)
             for number, position in enumerate(group.positions):
                 _place(scores, number, job.lattice, position, piece)
+
+
+def _compute(
+    job: Job, block: Block, forward: Forward
+) -> Iterator[tuple[Block, np.ndarray, Group | None, Scores | None]]:
+    """Put the tiles of a block through the network."""
+    with ahead(_read(job, block, forward), depth=2) as parts:
+        for chunk, valid, group in holding(forward.computing, parts):
+            scores = None
+            if group is not None:
+                with named(job, group.place):
+                    scores = forward.classify(group.tiles, job.lattice.halo, probabilities=job.probabilities)
+            yield chunk, valid, group, scores
 
 
 def _place(scores: Scores, number: int, lattice: Lattice, position: tuple[int, int], piece: Piece) -> None:

@@ -52,31 +52,52 @@ class _Done:
     valid: np.ndarray
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """Scores of rows of the panel of these chunks, from row `row` of the scene."""
+
+    chunks: list[Block]
+    row: int
+    scores: Scores
+
+
 def stream(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
     """Compute the map over a block, panel by panel from top to bottom."""
-    assert isinstance(forward.graph, Graph)
-    assert job.strip is not None
-    plan = Plan(graph=forward.graph, strip=job.strip)
-    pieces, rows, chunks = _Pieces(job), None, []
+    pieces = _Pieces(job)
+    with ahead(_compute(job, block, forward)) as parts:
+        for part in parts:
+            if isinstance(part, _Ready):
+                pieces.place(part)
+            else:
+                yield pieces.take(part)
+
+
+def _compute(job: Job, block: Block, forward: Forward) -> Iterator[_Ready | _Done]:
+    """Feed the strips of a block to the device."""
+    graph, strip = forward.graph, job.strip
+    assert isinstance(graph, Graph)
+    assert strip is not None
+    plan, halo = Plan(graph=graph, strip=strip), job.lattice.halo
+    rows, chunks = None, []
     with ahead(_read(job, block, forward, plan), depth=4) as parts:
         for part in holding(forward.computing, parts):
             if isinstance(part, _Start):
                 chunks = part.chunks
                 rows = forward.start_rows(
-                    strip=job.strip,
+                    strip=strip,
                     width=job.lattice.tile[1],
                     height=_canvas_height(job),
                     first=part.first,
-                    margin=job.lattice.halo,
+                    margin=halo,
                     probabilities=job.probabilities,
                 )
             elif isinstance(part, _Strip):
                 assert rows is not None
-                with named(job, f"rows from {part.row - job.lattice.halo}"):
-                    for row, scores in rows.push(part.tiles):
-                        pieces.place(chunks, row - job.lattice.halo, scores)
+                with named(job, f"rows from {part.row - halo}"):
+                    ready = rows.push(part.tiles)
+                yield from (_Ready(chunks=chunks, row=row - halo, scores=scores) for row, scores in ready)
             else:
-                yield pieces.take(part)
+                yield part
 
 
 def choose_panel(graph: Graph, halo: int, width: int) -> tuple[int, int]:
@@ -112,16 +133,19 @@ class _Pieces:
         self._pieces: dict[Block, Piece] = {}
         self._rows: Counter[Block] = Counter()
 
-    def place(self, chunks: list[Block], row: int, scores: Scores) -> None:
-        """Put scores, whose first row is row `row` of the scene, into those of the chunks that they touch."""
-        lattice = self._job.lattice
-        left = lattice.tile_window(chunks[0].cells[0], chunks[0].cells[2]).col + lattice.halo
-        strip = Window(row, left, scores.classes.shape[1], lattice.core[1])
-        for chunk in chunks:
+    def place(self, ready: _Ready) -> None:
+        """Put scores into those of the chunks that they touch."""
+        lattice, scores = self._job.lattice, ready.scores
+        first = ready.chunks[0].cells
+        left = lattice.tile_window(first[0], first[2]).col + lattice.halo
+        strip = Window(ready.row, left, scores.classes.shape[1], lattice.core[1])
+        for chunk in ready.chunks:
             part = strip.intersect(chunk.window)
             if not part.height:
                 continue
-            piece = self._pieces.setdefault(chunk, empty_piece(self._job, chunk))
+            if chunk not in self._pieces:
+                self._pieces[chunk] = empty_piece(self._job, chunk)
+            piece = self._pieces[chunk]
             to, at = part.relative_to(chunk.window).slices, part.relative_to(strip).slices
             piece.classes[to], piece.confidence[to] = scores.classes[0][at], scores.confidence[0][at]
             if piece.probability is not None and scores.probability is not None:

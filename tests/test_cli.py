@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -195,3 +196,31 @@ def test_help_names_every_command():
     done = geodl("--help")
     for command in ("info", "models", "predict", "vectorize", "train", "assess", "demo"):
         assert command in done.output
+
+
+@pytest.mark.parametrize("tile", [[], ["--tile", 96]])
+def test_a_dry_run_tells_the_plan_and_writes_nothing(tiny_model, scene_file, tmp_path, tile):
+    options = ["--model", tiny_model.folder, "--out", tmp_path / "out", "--dry-run", "--memory", "9GB", *tile]
+    done = geodl("predict", scene_file, *options)
+    assert done.exit_code == 0, done.output
+    assert "310 x 230 px" in done.output
+    assert ("tiles of" if tile else "a stream of rows") in done.output
+    for word in ("blocks", "peak memory", "disk", "time"):
+        assert word in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_probe_measures_a_model_and_writes_its_halo(tiny_model, scene_file, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model.folder, folder)
+    done = geodl("models", "probe", folder, "--scene", scene_file, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    assert (found["overhang"], found["exact_halo"], found["streams"]) == (26, 28, True)
+    assert found["given_inputs"] == 1
+    done = geodl("models", "probe", folder, "--scene", scene_file, "--tolerance", 0.05, "--write")
+    assert "halo" in done.output
+    written = json.loads((folder / "model.json").read_text())
+    assert written["halo"] <= 28
+    assert written["tile"] - 2 * written["halo"] == 40
+    assert written["bf16_agreement"] == found["bf16_agreement"]

@@ -79,7 +79,7 @@ def make_plan(
     workers : int
         Processes that share the work: each should get some blocks.
     network : int, optional
-        Bytes of a process that holds the network, where `memory_of_network` was asked before.
+        Bytes of a process that holds the network, from `memory_of_network`; asked for with a budget only.
 
     Raises
     ------
@@ -91,9 +91,9 @@ def make_plan(
     What the network needs is measured: one tile or strip goes through it, after which the process keeps
     the memory that it took.
     """
-    lattice, fixed = job.lattice, RESERVE
-    if memory is not None:
-        fixed += memory_of_network(job) if network is None else network
+    lattice, fixed = job.lattice, RESERVE + (network or 0)
+    if memory is not None and network is None:
+        fixed += memory_of_network(job)
     reading = READING if memory is None else parse_bytes(memory) - fixed - _passing(job)
     columns = _columns(job, reading)
     narrowest = lattice.core[1] * lattice.chunk[1]

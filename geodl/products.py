@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from geodl.store import NODATA, BlockStore, identify
 from geodl.task import PRODUCTS, TASKS
 from geodl.tiles import Window
 from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, vectorize_batches
-from geodl.vector.source import class_raster
+from geodl.vector.source import class_raster, fractions
 
 COPY_SIDE = 2048  # pixels; side of the windows in which finished blocks become GeoTIFFs
 
@@ -39,6 +40,7 @@ def provenance_of(job: Job, products: Sequence[str] = PRODUCTS) -> dict[str, Any
     reading = {key: scene.attrs.get(key) for key in ("units", "scale", "offset", "nodata", "mask", "sensor")}
     return {
         "geodl": __version__,
+        "torch": version("torch"),
         "inputs": [identify(path) for path in scene.attrs["source"]],
         "scene": {
             "name": str(scene.name),
@@ -51,6 +53,7 @@ def provenance_of(job: Job, products: Sequence[str] = PRODUCTS) -> dict[str, Any
         "model": {"name": spec.name, "hash": job.model.hash, "task": spec.task, "licence": spec.licence},
         "options": {
             "probabilities": job.probabilities,
+            "device": job.device,
             "precision": job.precision,
             "cell": list(job.lattice.core),
             "strip": job.strip,
@@ -128,9 +131,8 @@ def _as_rows(job: Job, store: BlockStore, grid: RasterGrid) -> tuple[ClassRaster
     def rows(variable: str, start: int, stop: int) -> np.ndarray:
         return store.read(variable, Window(start, 0, stop - start, grid.width))
 
-    def fractions(start: int, stop: int) -> np.ndarray:
-        percent = rows("confidence", start, stop)
-        return np.where(percent == NODATA, np.float32(np.nan), percent / np.float32(100))
+    def confidence(start: int, stop: int) -> np.ndarray:
+        return fractions(rows("confidence", start, stop), np.dtype("uint8"))
 
     crs = job.scene.odc.crs
     raster = ClassRaster(
@@ -141,7 +143,7 @@ def _as_rows(job: Job, store: BlockStore, grid: RasterGrid) -> tuple[ClassRaster
         read=partial(rows, "class"),
         classes=tuple(job.model.spec.classes),
     )
-    return raster, ConfidenceRaster(shape=shape, read=fractions)
+    return raster, ConfidenceRaster(shape=shape, read=confidence)
 
 
 def _tags(provenance: Mapping[str, Any]) -> dict[str, str]:

@@ -154,7 +154,7 @@ def print_plan(job: "Job", plan: "Plan", seconds: float) -> None:
         f"tiles of {tile}"
         if job.strip is None
         else (
-            f"a stream of rows: {lattice.shape[1]} panels of {lattice.tile[1]} columns, "
+            f"a stream of rows: {lattice.shape[1]} x {lattice.tile[1]} columns, "
             f"{job.strip} rows at a time"
         )
     )
@@ -166,8 +166,8 @@ def print_plan(job: "Job", plan: "Plan", seconds: float) -> None:
                 ("model", f"{spec.name} on {job.device} in {job.precision}"),
                 ("runs over", over),
                 ("blocks", f"{len(plan.blocks)}, up to {largest.width} x {largest.height} px"),
-                ("peak memory", f"about {plan.memory / 1e9:.1f} GB"),
-                ("disk", f"at most {plan.disk / 1e9:.2f} GB"),
+                ("peak memory", f"about {plan.memory / 1e9:.1f} GB in each process"),
+                ("disk", f"at most {plan.disk / 1e6:.0f} MB"),
                 ("time", f"about {seconds:.0f} s to compute, after a part in the middle of the scene"),
             ]
         )

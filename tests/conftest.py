@@ -11,6 +11,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from hypothesis import settings
+
+# The same examples on every machine; HYPOTHESIS_PROFILE=default looks for new ones.
+settings.register_profile("fixed", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 ROOT = Path(__file__).resolve().parent.parent
 

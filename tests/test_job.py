@@ -10,11 +10,9 @@ import rasterio
 from rasterio.features import shapes
 
 import geodl
-from geodl import scene_run as jobs
 from geodl.errors import GeodlError, OptionError, ProductError
 from geodl.job import RunOptions, connect, run_scene
 from geodl.scene import open_scene
-from geodl.scene_run import WORK_FOLDER
 from tests.conftest import write_scene
 
 FILES = {

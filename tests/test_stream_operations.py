@@ -1,6 +1,7 @@
 """Random networks of every operation that streams: rows from a stream are those of the whole canvas."""
 
 from itertools import pairwise
+from math import lcm
 
 import pytest
 import torch
@@ -105,7 +106,7 @@ class Network(nn.Module):
             channels, up, down = maps[-1]
             layer, channels, more, less = LAYERS[name](channels)
             # The unpooling returns to the size at which the pooling began.
-            self.stride = max(self.stride, down * less)
+            self.stride = lcm(self.stride, down * less)
             self.layers.append(layer)
             up, down = (up, down) if name == "pool and unpool" else (up * more, down * less)
             earlier = [i for i, (_, u, d) in enumerate(maps) if u * down == up * d]

@@ -68,10 +68,11 @@ def predict(
 
 def _tell_plan(source: "Source", model: "Model", run: "RunOptions") -> None:
     """Say what a scene would take, after computing a part in its middle."""
-    from geodl.plan import make_plan, time_block
+    from geodl.plan import make_plan, memory_of_network, time_block
     from geodl.report import print_plan
     from geodl.scene_run import job_of
 
     job = job_of(source.open(), model, run)
-    plan = make_plan(job, block=run.block, memory=run.memory)
+    network = memory_of_network(job)
+    plan = make_plan(job, block=run.block, memory=run.memory, network=network)
     print_plan(job, plan, time_block(job, plan.blocks))

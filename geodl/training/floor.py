@@ -19,7 +19,7 @@ from geodl.assess.confusion import Accuracy, accuracy, confusion_matrix
 from geodl.assess.labels import IGNORE
 from geodl.errors import GeodlError, OptionError
 from geodl.models.table import tiling_of
-from geodl.training.plots import Plot, decode, strips
+from geodl.training.plots import Plot, decode, strips, training_strips
 from geodl.training.recipe import Recipe, load_recipe
 
 
@@ -62,19 +62,13 @@ def _training_pixels(plots: list[Plot], per_class: int, seed: int) -> tuple[np.n
     random = np.random.default_rng(seed)
     counts = np.sum([plot.train for plot in plots], axis=0)
     values, codes = [], []
-    for plot in plots:
-        if not sum(plot.train):
-            continue
-        labels = plot.labels("train")
-        for window in strips(plot.height, plot.width):
-            image, _ = plot.window(window)
-            strip = np.asarray(labels[window.slices])
-            for code in np.flatnonzero(counts):
-                found = np.flatnonzero(strip == code)
-                share = min(1.0, per_class / counts[code])
-                kept = found[random.random(len(found)) < share]
-                values.append(image.reshape(len(image), -1)[:, kept].T)
-                codes.append(np.full(len(kept), code))
+    for image, _, labels in training_strips(plots):
+        for code in np.flatnonzero(counts):
+            found = np.flatnonzero(labels == code)
+            share = min(1.0, per_class / counts[code])
+            kept = found[random.random(len(found)) < share]
+            values.append(image.reshape(len(image), -1)[:, kept].T)
+            codes.append(np.full(len(kept), code))
     return np.concatenate(values), np.concatenate(codes)
 
 

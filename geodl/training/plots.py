@@ -6,7 +6,7 @@ file has 8 or 16), with the scale and offset that turn it into the units of the 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -275,6 +275,15 @@ def _share(folder: Path, role: str, labels: np.ndarray, recipe: Recipe, gap: int
         near = near_blocks(chosen, block, gap, rows, width)
         held_out[rows] = np.where(inside, labels[rows], IGNORE)
         labels[rows] = np.where(near, IGNORE, labels[rows])
+
+
+def training_strips(plots: Iterable[Plot]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield pixels (bands, y, x), mask and labels (y, x) of plots with training labels, strip by strip."""
+    for plot in plots:
+        if sum(plot.train):
+            labels = plot.labels("train")
+            for window in strips(plot.height, plot.width):
+                yield *plot.window(window), np.asarray(labels[window.slices])
 
 
 def strips(height: int, width: int) -> Iterator[Window]:

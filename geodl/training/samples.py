@@ -11,7 +11,7 @@ from geodl.assess.labels import IGNORE
 from geodl.models.spec import BandSpec
 from geodl.tiles import Window
 from geodl.training.augment import augment, zoom_to
-from geodl.training.plots import Plot, cut, strips
+from geodl.training.plots import Plot, cut, strips, training_strips
 from geodl.training.recipe import Recipe
 
 _POSITIONS = 4096
@@ -35,16 +35,11 @@ def band_statistics(plots: list[Plot], names: list[str]) -> list[BandSpec]:
     """
     count = 0
     total, square = np.zeros(len(names)), np.zeros(len(names))
-    for plot in plots:
-        if not sum(plot.train):
-            continue
-        labels = plot.labels("train")
-        for window in strips(plot.height, plot.width):
-            image, valid = plot.window(window)
-            values = image[:, valid & (labels[window.slices] != IGNORE)].astype(np.float64)
-            count += values.shape[1]
-            total += values.sum(axis=1)
-            square += (values**2).sum(axis=1)
+    for image, valid, labels in training_strips(plots):
+        values = image[:, valid & (labels != IGNORE)].astype(np.float64)
+        count += values.shape[1]
+        total += values.sum(axis=1)
+        square += (values**2).sum(axis=1)
     mean = total / count
     variance = square / count - mean**2
     # A constant band says nothing; dividing by its rounding errors would make noise of it.

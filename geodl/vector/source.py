@@ -77,12 +77,12 @@ def confidence_raster(source: "xr.DataArray | str | Path") -> ConfidenceRaster:
         with _open(path) as dataset:
             shape, dtype = dataset.shape, np.dtype(dataset.dtypes[0])
         return ConfidenceRaster(
-            shape=shape, read=lambda start, stop: _fractions(_rows(path, start, stop), dtype)
+            shape=shape, read=lambda start, stop: fractions(_rows(path, start, stop), dtype)
         )
     array = _plane(source, "confidence raster")
     return ConfidenceRaster(
         shape=(array.sizes["y"], array.sizes["x"]),
-        read=lambda start, stop: _fractions(array.isel(y=slice(start, stop)).to_numpy(), array.dtype),
+        read=lambda start, stop: fractions(array.isel(y=slice(start, stop)).to_numpy(), array.dtype),
     )
 
 
@@ -127,7 +127,8 @@ def _nodata(dtype: np.dtype, nodata: float | None, what: str):
     raise SceneError(what, f"has the dtype {dtype}", "give a raster of integers of at most 32 bits")
 
 
-def _fractions(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def fractions(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return confidence as 0..1, NaN where there is none; whole numbers are percent, 255 no data."""
     if dtype.kind == "f":
         return rows
     return np.where(rows == NODATA_CLASS, np.nan, rows / 100.0)

@@ -22,6 +22,10 @@ def resolve_device(device: str) -> torch.device:
         raise OptionError(
             f"--device {device}", str(error).splitlines()[0], "use --device auto or --device cpu"
         ) from error
+    if place.type not in ("cpu", "cuda"):
+        raise OptionError(
+            f"--device {device}", "nothing is computed there", "use --device auto or --device cpu"
+        )
     return place
 
 

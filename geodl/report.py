@@ -153,10 +153,7 @@ def print_plan(job: "Job", plan: "Plan", seconds: float) -> None:
     over = (
         f"tiles of {tile}"
         if job.strip is None
-        else (
-            f"a stream of rows: {lattice.shape[1]} x {lattice.tile[1]} columns, "
-            f"{job.strip} rows at a time"
-        )
+        else (f"a stream of rows: {lattice.shape[1]} x {lattice.tile[1]} columns, {job.strip} rows at a time")
     )
     largest = max((block.window for block in plan.blocks), key=lambda window: window.height * window.width)
     Console().print(

@@ -190,8 +190,9 @@ def test_series_of_dates_is_refused(tiny_model):
 
 def test_unknown_device_and_batch_fail(tiny_model):
     scene = in_memory(np.ones((3, 20, 20), "uint16"))
-    with pytest.raises(OptionError, match="--device nonsense"):
-        geodl.predict(scene, tiny_model, device="nonsense")
+    for device in ("nonsense", "meta"):
+        with pytest.raises(OptionError, match=f"--device {device}"):
+            geodl.predict(scene, tiny_model, device=device)
     with pytest.raises(OptionError, match="batch 0"):
         geodl.predict(scene, tiny_model, batch=0)
 

@@ -266,7 +266,7 @@ def test_missing_files_and_devices_are_named(folder, tmp_path):
     ):
         with pytest.raises(RecipeError, match=message):
             train(recipe_of(folder, sources=[source]), tmp_path / "m", echo=lambda _: None)
-    with pytest.raises(OptionError, match="--device tpu: .*--device cpu"):
+    with pytest.raises(OptionError, match=r"--device tpu: .*--device cpu"):
         train(recipe_of(folder), tmp_path / "m", device="tpu", echo=lambda _: None)
     (tmp_path / "notes.txt").write_text("precious")
     with pytest.raises(ProductError, match="exists and is no model"):

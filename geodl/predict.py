@@ -61,7 +61,7 @@ def make_job(
     check_fit(scene, model.spec)
     place = resolve_device(device)
     precision = _resolve_precision(precision, model.spec, place)
-    cell, strip = _resolve_cell(tile, scene.sizes["x"], model, place.type, precision)
+    cell, strip = _resolve_cell(tile, scene, model, place.type, precision)
     return Job(
         scene=select_bands(scene, model.spec.band_names),
         model=model,
@@ -89,10 +89,10 @@ def _resolve_precision(precision: str, spec: ModelSpec, device: "torch.device") 
 
 
 def _resolve_cell(
-    tile: int | None, width: int, model: Model, device: str, precision: str
+    tile: int | None, scene: xr.DataArray, model: Model, device: str, precision: str
 ) -> tuple[tuple[int, int], int | None]:
     """Return rows and columns of a cell, at most, and the rows of a strip if the network runs as a stream."""
-    from geodl.block.stream import choose_panel
+    from geodl.block.stream import choose_panel, chunk_rows
     from geodl.forward import forward_for
     from geodl.stream import Graph
 
@@ -100,8 +100,10 @@ def _resolve_cell(
     if tile is None and spec.stitch == "crop":
         graph = forward_for(model, device, precision).graph
         if isinstance(graph, Graph):
-            strip, columns = choose_panel(graph, spec.halo, width)
-            return (max(1, tiles.CHUNK // spec.stride) * spec.stride, columns), strip
+            pixel = len(spec.bands) * scene.dtype.itemsize + 1
+            strip, columns = choose_panel(graph, spec.halo, scene.sizes["x"], pixel)
+            rows = chunk_rows(min(columns, scene.sizes["x"]), spec.stride, tiles.CHUNK)
+            return (rows, columns), strip
     core = (tile or spec.tile) - 2 * spec.halo
     if core < spec.stride or core % spec.stride:
         nearest = max(1, round(core / spec.stride)) * spec.stride + 2 * spec.halo

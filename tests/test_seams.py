@@ -90,7 +90,7 @@ def panels(monkeypatch):
     """Set the width of the panels of streams: left to themselves, small scenes have no borders to be seen."""
 
     def narrow(columns, strip=32):
-        monkeypatch.setattr("geodl.block.stream.choose_panel", lambda graph, halo, width: (strip, columns))
+        monkeypatch.setattr("geodl.block.stream.choose_panel", lambda *_: (strip, columns))
 
     return narrow
 
@@ -128,7 +128,7 @@ class TestAgainstTheWholeScene:
 def test_shifting_the_cells_changes_nothing(tiny_model, scene_file, rows, columns, tile):
     scene = mirrored(open_scene(scene_file), 100, 120)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("geodl.block.stream.choose_panel", lambda graph, halo, width: (16, 40))
+        patch.setattr("geodl.block.stream.choose_panel", lambda *_: (16, 40))
         patch.setattr("geodl.tiles.CHUNK", 40)
         maps = []
         for phase in ((0, 0), (4 * rows, 4 * columns)):

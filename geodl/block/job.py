@@ -64,7 +64,7 @@ class Job:
                 lattice = replace(lattice, core=(self.cell[0], lattice.core[1]))
         rows, cols = self.phase
         shifted = replace(lattice, phase=(rows % lattice.core[0], cols % lattice.core[1]))
-        return shifted.grouped(self.chunk)
+        return shifted if self.strip is not None else shifted.grouped(self.chunk)
 
     @cached_property
     def scaling(self) -> Scaling:

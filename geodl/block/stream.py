@@ -24,8 +24,12 @@ from geodl.tiles import Block, Window
 STRIPS = (128, 64, 32, 16)
 """Rows fed at a time: more are faster, fewer leave memory for wider panels."""
 
-MEMORY = 512 * 1024**2
-"""Bytes that a panel may take: a constant, because the panels decide on the last bits of the result."""
+# Constants, because the panels decide on the last bits of the result.
+MEMORY = 512 * 1024**2  # bytes that a network may take for a panel
+PUSH = 2**20  # pixels of a strip
+READING = 128 * 1024**2  # bytes of decoded rows that a panel keeps
+_ROWS_KEPT = 768  # of them, about
+CHUNK = 2**22  # pixels of a chunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +104,19 @@ def _compute(job: Job, block: Block, forward: Forward) -> Iterator[_Ready | _Don
                 yield part
 
 
-def choose_panel(graph: Graph, halo: int, width: int) -> tuple[int, int]:
-    """Choose how a network is fed a scene of `width` columns: by the network and the width alone.
+def choose_panel(graph: Graph, halo: int, width: int, pixel: int) -> tuple[int, int]:
+    """Choose how a network is fed a scene: by the network and the scene alone, with the fewest columns.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network.
+    halo : int
+        Columns that a panel sees on each side of its own.
+    width : int
+        Columns of the scene.
+    pixel : int
+        Bytes of a decoded pixel, all bands and its mask.
 
     Returns
     -------
@@ -114,15 +129,19 @@ def choose_panel(graph: Graph, halo: int, width: int) -> tuple[int, int]:
     best: tuple[int, int, int] | None = None
     for rows in STRIPS:
         strip = -(-rows // stride) * stride
-        plan = Plan(graph=graph, strip=strip)
-        per_column = plan.memory(64 * stride) / (64 * stride)
-        columns = int(MEMORY / per_column) // stride * stride - 2 * halo
-        columns = max(columns, stride)
+        per_column = Plan(graph=graph, strip=strip).memory(64 * stride) / (64 * stride)
+        seen = min(MEMORY / per_column, READING / (_ROWS_KEPT * pixel)) - 2 * halo
+        columns = max(1, int(min(seen, PUSH / strip)) // stride) * stride
         computed = width + 2 * halo * -(-width // columns)
         if best is None or computed < best[0]:
             best = computed, strip, columns
     assert best is not None
     return best[1:]
+
+
+def chunk_rows(columns: int, stride: int, most: int) -> int:
+    """Return the rows of a chunk as wide as a panel: at most `most`, a multiple of the stride."""
+    return max(1, min(most, CHUNK // columns) // stride) * stride
 
 
 class _Pieces:

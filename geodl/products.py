@@ -27,7 +27,7 @@ from geodl.tiles import Window
 from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, vectorize_batches
 from geodl.vector.source import class_raster, fractions
 
-COPY_SIDE = 2048  # pixels; side of the windows in which finished blocks become GeoTIFFs
+COPY = 2**22  # pixels of the windows in which finished chunks become GeoTIFFs
 
 
 def provenance_of(job: Job, products: Sequence[str] = PRODUCTS) -> dict[str, Any]:
@@ -85,10 +85,13 @@ def write_files(product: Product, job: Job, store: BlockStore, provenance: Mappi
     if job.probabilities:
         layers["probability"] = ("probability.tif", _percent([c.name for c in classes], tags))
 
+    columns = job.lattice.core[1] * job.lattice.chunk[1]
+    rows = max(1, COPY // columns)
+
     def raster(variable: str, name: str, layer: RasterLayer) -> None:
         windows = (
             (block.window.row, block.window.col, store.read(variable, block.window))
-            for block in job.lattice.blocks(COPY_SIDE)  # whole chunks: each is read once
+            for block in job.lattice.blocks(rows, columns)  # whole chunks: each is read once
         )
         write_cog_windows(windows, product.path(name), grid=grid, layer=layer)
 

@@ -27,7 +27,7 @@ STRIPS = (128, 64, 32, 16)
 # Constants, because the panels decide on the last bits of the result.
 MEMORY = 512 * 1024**2  # bytes that a network may take for a panel
 PUSH = 2**20  # pixels of a strip
-READING = 128 * 1024**2  # bytes of decoded rows that a panel keeps
+READING = 64 * 1024**2  # bytes of decoded rows that a panel keeps; reading takes as much again
 _ROWS_KEPT = 768  # of them, about
 CHUNK = 2**22  # pixels of a chunk
 

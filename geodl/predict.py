@@ -223,9 +223,6 @@ def _whole(job: Job, block: Block) -> tuple[np.ndarray, ...]:
     """Compute classes, confidence and, on request, probability of a block in one piece."""
     whole = empty_piece(job, block)
     for piece in process_block(job, block):
-        inside = piece.chunk.window.relative_to(block.window).slices
-        whole.classes[inside], whole.confidence[inside] = piece.classes, piece.confidence
-        if whole.probability is not None:
-            whole.probability[(slice(None), *inside)] = piece.probability
+        whole.put(piece.chunk.window, piece.classes, piece.confidence, piece.probability)
     arrays = (whole.classes, whole.confidence, whole.probability)
     return tuple(array for array in arrays if array is not None)

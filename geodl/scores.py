@@ -20,6 +20,13 @@ class Scores:
     confidence: np.ndarray
     probability: np.ndarray | None = None
 
+    def part(
+        self, number: int, place: tuple[slice, slice]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return classes, confidence and probability of rows and columns of one tile of the batch."""
+        probability = None if self.probability is None else self.probability[(number, slice(None), *place)]
+        return self.classes[number][place], self.confidence[number][place], probability
+
 
 def classify(scores: Tensor, values: list[int], *, probabilities: bool = False) -> Scores:
     """Choose the class of the highest score at every pixel; the first one of equals.

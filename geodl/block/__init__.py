@@ -15,7 +15,7 @@ __all__ = ["Job", "Piece", "empty_piece", "process_block"]
 
 
 def process_block(job: Job, block: Block) -> Iterator[Piece]:
-    """Compute the map over one block, chunk by chunk in row-major order.
+    """Compute the map over one block, chunk by chunk: tiles in row-major order, a stream panel by panel.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def process_block(job: Job, block: Block) -> Iterator[Piece]:
     from geodl.block.stream import stream
     from geodl.forward import forward_for
 
-    forward = forward_for(job.model, job.device, job.precision)  # starts to load while pixels are read
+    forward = forward_for(job.model, job.device, job.precision)
     over_tiles = blend if job.model.spec.stitch == "blend" else crop
     run = stream if job.strip is not None else over_tiles
     with ahead(run(job, block, forward)) as pieces:

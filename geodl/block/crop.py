@@ -24,7 +24,8 @@ def crop(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
                 piece = None
                 continue
             for number, position in enumerate(group.positions):
-                _place(scores, number, job.lattice, position, piece)
+                core = job.lattice.core_window(*position)
+                piece.put(core, *scores.part(number, _kept(job.lattice, position)))
 
 
 def _compute(
@@ -40,15 +41,10 @@ def _compute(
             yield chunk, valid, group, scores
 
 
-def _place(scores: Scores, number: int, lattice: Lattice, position: tuple[int, int], piece: Piece) -> None:
-    """Put the scores of one tile into a piece; cores at the scene's border are smaller than the tile's."""
+def _kept(lattice: Lattice, position: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a tile's core that lie on the scene; at its border not all do."""
     core, tile = lattice.core_window(*position), lattice.tile_window(*position)
-    inside = core.relative_to(piece.chunk.window).slices
-    cut = core.relative_to(Window(tile.row + lattice.halo, tile.col + lattice.halo, *lattice.core)).slices
-    piece.classes[inside] = scores.classes[number][cut]
-    piece.confidence[inside] = scores.confidence[number][cut]
-    if piece.probability is not None and scores.probability is not None:
-        piece.probability[(slice(None), *inside)] = scores.probability[number][(slice(None), *cut)]
+    return core.relative_to(Window(tile.row + lattice.halo, tile.col + lattice.halo, *lattice.core)).slices
 
 
 def _read(job: Job, block: Block, forward: Forward) -> Iterator[tuple[Block, np.ndarray, Group | None]]:

@@ -9,7 +9,7 @@ import xarray as xr
 from geodl.match import Scaling, scaling_of
 from geodl.models.bundle import Model
 from geodl.models.spec import NODATA_CLASS
-from geodl.tiles import CHUNK, Block, Lattice
+from geodl.tiles import CHUNK, Block, Lattice, Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,15 @@ class Piece:
     classes: np.ndarray
     confidence: np.ndarray
     probability: np.ndarray | None
+
+    def put(
+        self, window: Window, classes: np.ndarray, confidence: np.ndarray, probability: np.ndarray | None
+    ) -> None:
+        """Set the pixels of a window inside; `probability` counts only where the job asks for it."""
+        inside = window.relative_to(self.chunk.window).slices
+        self.classes[inside], self.confidence[inside] = classes, confidence
+        if self.probability is not None and probability is not None:
+            self.probability[(slice(None), *inside)] = probability
 
     def hide(self, valid: np.ndarray) -> None:
         """Mark as no data where `valid`, bool of shape (height, width), is not true."""

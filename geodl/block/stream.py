@@ -164,11 +164,7 @@ class _Pieces:
                 continue
             if chunk not in self._pieces:
                 self._pieces[chunk] = empty_piece(self._job, chunk)
-            piece = self._pieces[chunk]
-            to, at = part.relative_to(chunk.window).slices, part.relative_to(strip).slices
-            piece.classes[to], piece.confidence[to] = scores.classes[0][at], scores.confidence[0][at]
-            if piece.probability is not None and scores.probability is not None:
-                piece.probability[(slice(None), *to)] = scores.probability[0][(slice(None), *at)]
+            self._pieces[chunk].put(part, *scores.part(0, part.relative_to(strip).slices))
             self._rows[chunk] += part.height
 
     def take(self, done: _Done) -> Piece:

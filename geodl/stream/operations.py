@@ -8,6 +8,7 @@ gives other results. Functions computed with other instructions for the last few
 rest (`sigmoid`, `softmax`) do not hold to that by themselves.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -27,7 +28,7 @@ ROW = Reach()  # the same row
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Operation:
+class Operation(ABC):
     """One node of a network.
 
     Parameters
@@ -51,9 +52,9 @@ class Operation:
     aliases: ClassVar[bool] = False  # whether `run` returns a view of its input
     elementwise: ClassVar[bool] = False  # whether `run` may write into its first input
 
+    @abstractmethod
     def run(self, inputs: list[Tensor], out: Tensor | None) -> Tensor:
         """Compute rows (N, C, rows, columns), into `out` where that saves a copy."""
-        raise NotImplementedError
 
     def kernel(self, shapes: Sequence[tuple[int, ...]], device: torch.device) -> Kernel:
         """Return `run`, prepared once for inputs that always have these shapes."""

@@ -111,7 +111,7 @@ def test_a_signal_ends_a_run_tidily(number, status, tiny_model, tmp_path):
     scene, out = write_scene(tmp_path / "plain.tif", 6000, 1200), tmp_path / "out"
     command = [sys.executable, "-m", "geodl", "predict", scene, "--model", tiny_model.folder, "--out", out]
     run = subprocess.Popen(
-        [str(word) for word in (*command, "--block", 1)],
+        [str(word) for word in (*command, "--block", 1, "--tile", 96)],  # slow enough to be stopped
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     while run.poll() is None and not list((out / WORK_FOLDER).glob("*/*/done/*")):

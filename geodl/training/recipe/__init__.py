@@ -1,0 +1,12 @@
+"""The recipe: what to train on what, as a YAML file that is checked before any scene is opened.
+
+A recipe is data only. It can name files and numbers, never code. Paths are relative to `data_root`,
+which is relative to the recipe itself.
+"""
+
+from geodl.training.recipe.data import LabelClass, Source, Split
+from geodl.training.recipe.learning import Augment, Optimisation
+from geodl.training.recipe.load import load_recipe
+from geodl.training.recipe.whole import Recipe
+
+__all__ = ["Augment", "LabelClass", "Optimisation", "Recipe", "Source", "Split", "load_recipe"]

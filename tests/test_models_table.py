@@ -19,11 +19,15 @@ SMALL = {
     "deeplabv3plus": {"encoder": "mobilenet_v2"},
     "segformer": {"encoder": "mit_b0"},
     "upernet": {"encoder": "resnet18"},
+    "smp": {"network": "Linknet", "arguments": {"encoder_name": "resnet18"}},
+    "torchvision": {"network": "lraspp_mobilenet_v3_large"},
 }
-VARIANTS = [(name, SMALL[name]) for name in MODELS] + [
+TRAINABLE = [name for name, row in MODELS.items() if row.trainable]
+VARIANTS = [(name, SMALL[name]) for name in TRAINABLE] + [
     ("unet", {"encoder": "resnet18", "depth": 3}),
     ("unet", {"encoder": "tu-hrnet_w18_small"}),
     ("deeplabv3plus", {"encoder": "resnet18", "output_stride": 8}),
+    ("smp", {"network": "Unet", "arguments": {"encoder_name": "resnet18", "decoder_use_norm": "batchnorm"}}),
 ]
 
 
@@ -65,7 +69,7 @@ def _one_thread():
 
 
 def test_every_row_has_a_small_variant():
-    assert set(SMALL) == set(MODELS)
+    assert set(SMALL) == set(TRAINABLE)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -115,7 +119,7 @@ SHIFTED = [
 
 def test_every_local_row_is_shifted():
     shifted = {row[0] for row in SHIFTED if isinstance(row[0], str)}
-    assert shifted == {name for name in MODELS if tiling_of(name).local}
+    assert shifted == {name for name in TRAINABLE if tiling_of(name, SMALL[name]).local}
 
 
 @pytest.mark.parametrize(("name", "parameters", "side"), SHIFTED)
@@ -171,6 +175,20 @@ def test_shallow_unet_drops_the_stages_it_does_not_use():
         ("segnet", {"widths": [8]}, "convolutions 5"),
         ("unetplusplus", {"encoder": "mit_b0"}, "cannot be built.*another encoder"),
         ("unet", {"encoder": "tu-vit_tiny_patch16_224"}, "cannot be built"),
+        ("onnx", {}, "comes whole, in a file.*use one of unet_compact"),
+        ("smp", {"network": "System"}, "parameters.network"),
+        (
+            "smp",
+            {"network": "Unet", "arguments": {"checkpoint_path": "x.pt"}},
+            "'checkpoint_path' is not taken",
+        ),
+        ("smp", {"network": "Unet", "arguments": {"encoder_name": "hf_hub:a/b"}}, "parameters.arguments"),
+        ("smp", {"network": "Unet", "arguments": {"decoder_channels": [10**9]}}, "parameters.arguments"),
+        (
+            "smp",
+            {"network": "Unet", "arguments": {"encoder_name": "resnet18"}, "one_score": True},
+            "one score tells two classes apart, the model has 3",
+        ),
     ],
 )
 def test_wrong_architecture_or_parameters_are_named(name, parameters, words):
@@ -179,7 +197,7 @@ def test_wrong_architecture_or_parameters_are_named(name, parameters, words):
         build_network(spec)
 
 
-@pytest.mark.parametrize(("architecture", "parameters"), VARIANTS[: len(MODELS)], ids=list(MODELS))
+@pytest.mark.parametrize(("architecture", "parameters"), VARIANTS[: len(TRAINABLE)], ids=TRAINABLE)
 def test_folding_batch_norms_changes_last_bits_only(architecture, parameters):
     network = make_network(architecture, parameters).eval()
     for module in network.modules():

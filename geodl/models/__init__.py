@@ -1,15 +1,24 @@
 """Networks and the folders they travel in.
 
 ==================  ==============================================================================
-`spec`              `ModelSpec`: the validated ``model.json``
+`spec`              `ModelSpec`: what is known about a model, validated
+`item`              the `ModelSpec` as a STAC Item; `spec_file` reads and writes it: ``model.json``
+`card`              the model card in Markdown
 `table`             `MODELS`: every architecture, its parameters and how it may be tiled
-`parameters`        what a ``model.json`` may say under ``parameters``
+`parameters`        what a ``model.json`` may say under ``parameters``; of networks of others:
+                    `imported_parameters`
 `unet_compact`      our own U-Net with a bounded receptive field
 `segnet`            our own SegNet with max-unpooling
-`libraries`         networks of segmentation-models-pytorch and torchgeo
+`libraries`         networks of segmentation-models-pytorch, torchgeo and torchvision
+`wrapped`           their outputs, put into our form
+`onnx_network`      a network from an ONNX file, run by onnxruntime
 `bundle`            `save_model`, `load_model`, `Model`
 `weights`           the safetensors file, its header checked before a tensor is read
 `probe`             the halo of a network, measured
+`imports`           networks that others trained become models
+`export`            a model as an ONNX file; `onnx_graph` makes and checks the graph
+`compress`          int8 and pruned variants
+`cost`              parameters and operations, counted
 ==================  ==============================================================================
 
 Importing this package imports no torch: only `Model.network`, `Model.check`, `save_model` and

@@ -1,6 +1,6 @@
-"""Model folders: ``model.json`` and ``weights.safetensors``, written whole and checked on the way in.
+"""Model folders: ``model.json``, the weights and a model card, written whole and checked on the way in.
 
-Neither file can hold code, and no other file is read. `load_model` imports no torch; what needs the
+No file of them can hold code, and no other file is read. `load_model` imports no torch; what needs the
 network's own shapes is checked by `Model.check` and `Model.network`.
 """
 
@@ -9,27 +9,23 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from geodl.errors import ModelError
-from geodl.models.spec import FORMAT_VERSION, ModelSpec, first_problem
-from geodl.models.table import build_network, check_tiling
+from geodl.models.card import CARD_FILE, model_card
+from geodl.models.spec import ONNX, ONNX_FILE, WEIGHTS_FILE, ModelSpec
+from geodl.models.spec_file import SPEC_FILE, naming, read_spec, spec_bytes, version_of
+from geodl.models.table import build_network, check_tiling, onnx_network
 from geodl.models.weights import check_fit, deserialise, expected_tensors, read_header, serialise
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-SPEC_FILE = "model.json"
-WEIGHTS_FILE = "weights.safetensors"
+OWN_FILES = (SPEC_FILE, WEIGHTS_FILE, ONNX_FILE, CARD_FILE)
 BUNDLED = Path(__file__).parent / "bundled"
-MAX_SPEC_BYTES = 4 * 1024**2
 MAX_WEIGHTS_BYTES = 8 * 1024**3
 
 
@@ -73,6 +69,9 @@ class Model:
         """
         import torch
 
+        if self.spec.architecture == ONNX:
+            with naming(self.folder):
+                return onnx_network(_read_weights(self.folder, self.spec), self.spec).eval()
         content = self._fitting_weights()
         # The random weights that are about to be replaced must not move the caller's random numbers.
         with torch.random.fork_rng(devices=[]):
@@ -117,52 +116,17 @@ def load_model(name_or_folder: str | Path) -> Model:
     """
     folder = _folder_of(name_or_folder)
     spec = read_spec(folder)
-    with _naming(folder):
+    with naming(folder):
         check_tiling(spec)
-    read_header(_read_weights(folder, spec), f"model {folder}")
+    content = _read_weights(folder, spec)
+    if spec.architecture != ONNX:
+        read_header(content, f"model {folder}")
     return Model(spec=spec, folder=folder, hash=_hash(spec))
 
 
 def bundled_models() -> list[ModelSpec]:
     """Return the ``model.json`` of every model that comes with geodl, by name."""
     return [read_spec(folder) for folder in _bundled_folders()]
-
-
-def read_spec(folder: Path) -> ModelSpec:
-    """Read and validate the ``model.json`` of a folder.
-
-    Raises
-    ------
-    ModelError
-        The file is missing, too large, no JSON, from a newer geodl, or invalid.
-    """
-    path = folder / SPEC_FILE
-    what = f"model {folder}"
-    if not path.is_file():
-        raise ModelError(
-            what, f"{SPEC_FILE} is missing", f"name a folder that holds {SPEC_FILE} and {WEIGHTS_FILE}"
-        )
-    if path.stat().st_size > MAX_SPEC_BYTES:
-        raise ModelError(
-            what, f"{SPEC_FILE} is larger than {MAX_SPEC_BYTES} bytes", "it is no model.json of geodl"
-        )
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ModelError(
-            what, f"{SPEC_FILE} is not JSON ({error})", "fetch or train the model again"
-        ) from None
-    version = content.get("format_version") if isinstance(content, dict) else None
-    if type(version) is int and version != FORMAT_VERSION:
-        raise ModelError(
-            what,
-            f"format version {version}; this geodl reads version {FORMAT_VERSION}",
-            "upgrade geodl" if version > FORMAT_VERSION else "train or import the model again",
-        )
-    try:
-        return ModelSpec.model_validate(content)
-    except ValidationError as error:
-        raise ModelError(what, f"{SPEC_FILE}: {first_problem(error)}", "mend that entry") from None
 
 
 def save_model(folder: str | Path, spec: ModelSpec, network: "nn.Module", *, half: bool = False) -> Model:
@@ -177,7 +141,7 @@ def save_model(folder: str | Path, spec: ModelSpec, network: "nn.Module", *, hal
     spec : ModelSpec
         Its `weights_sha256` is filled in.
     network : torch.nn.Module
-        What `build_network(spec)` gave, trained.
+        What `build_network(spec)` gave, trained; or an `OnnxNetwork`.
     half : bool, optional
         Store float16: half the size; weights are loaded as float32 again, rounded.
 
@@ -193,15 +157,19 @@ def save_model(folder: str | Path, spec: ModelSpec, network: "nn.Module", *, hal
     """
     folder = Path(folder).absolute()
     _refuse_foreign(folder)
-    content = serialise(network, half=half, what=f"model {folder}")
+    if spec.architecture == ONNX:
+        content: bytes = network.content  # type: ignore[assignment]
+    else:
+        content = serialise(network, half=half, what=f"model {folder}")
     _check_fit(content, spec, folder)
     spec = spec.model_copy(update={"weights_sha256": hashlib.sha256(content).hexdigest()})
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
     try:
         staged.chmod(0o755)  # mkdtemp makes private folders
-        _write(staged / WEIGHTS_FILE, content)
-        _write(staged / SPEC_FILE, (spec.model_dump_json(indent=2) + "\n").encode())
+        _write(staged / spec.weights_file, content)
+        _write(staged / SPEC_FILE, spec_bytes(spec))
+        _write(staged / CARD_FILE, model_card(spec).encode())
         load_model(staged)
         _put_in_place(staged, folder)
     finally:
@@ -210,20 +178,12 @@ def save_model(folder: str | Path, spec: ModelSpec, network: "nn.Module", *, hal
 
 
 def _check_fit(content: bytes, spec: ModelSpec, folder: Path) -> None:
-    with _naming(folder):
+    with naming(folder):
+        if spec.architecture == ONNX:
+            onnx_network(content, spec)
+            return
         expected = expected_tensors(spec)
     check_fit(read_header(content, f"model {folder}"), expected, f"model {folder}")
-
-
-@contextmanager
-def _naming(folder: Path) -> Iterator[None]:
-    """Say which model an error about an architecture is about."""
-    try:
-        yield
-    except ModelError as error:
-        raise ModelError(
-            f"model {folder}", f"{SPEC_FILE}: {error.what}: {error.cause}", error.remedy
-        ) from error
 
 
 def _folder_of(name_or_folder: str | Path) -> Path:
@@ -247,24 +207,24 @@ def _bundled_folders() -> list[Path]:
 
 
 def _hash(spec: ModelSpec) -> str:
-    content = spec.model_dump(mode="json", exclude={"mlm"})
+    content = spec.model_dump(mode="json")
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _read_weights(folder: Path, spec: ModelSpec) -> bytes:
-    path = folder / WEIGHTS_FILE
+    path = folder / spec.weights_file
     what = f"model {folder}"
     if not path.is_file():
-        raise ModelError(what, f"{WEIGHTS_FILE} is missing", "fetch or train the model again")
+        raise ModelError(what, f"{path.name} is missing", "fetch or train the model again")
     if path.stat().st_size > MAX_WEIGHTS_BYTES:
         raise ModelError(
-            what, f"{WEIGHTS_FILE} is larger than {MAX_WEIGHTS_BYTES} bytes", "it is no model of geodl"
+            what, f"{path.name} is larger than {MAX_WEIGHTS_BYTES} bytes", "it is no model of geodl"
         )
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != spec.weights_sha256:
         raise ModelError(
             what,
-            f"{WEIGHTS_FILE} is not the file that {SPEC_FILE} describes",
+            f"{path.name} is not the file that {SPEC_FILE} describes",
             "fetch or train the model again",
         )
     return content
@@ -274,9 +234,9 @@ def _refuse_foreign(folder: Path) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     try:
-        if json.loads((folder / SPEC_FILE).read_bytes()).get("format") == "geodl-model":
+        if version_of(json.loads((folder / SPEC_FILE).read_bytes())) is not None:
             return
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         pass
     raise ModelError(
         f"model {folder}", "it exists and is no geodl model", "remove it or choose another folder with --out"
@@ -299,6 +259,6 @@ def _put_in_place(staged: Path, folder: Path) -> None:
     folder.rename(old)
     staged.rename(folder)
     for other in old.iterdir():
-        if other.name not in (SPEC_FILE, WEIGHTS_FILE):
+        if other.name not in OWN_FILES:
             other.rename(folder / other.name)
     shutil.rmtree(old.parent)

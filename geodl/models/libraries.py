@@ -7,12 +7,8 @@ for each of these libraries takes seconds to import.
 from typing import TYPE_CHECKING, Any
 
 from geodl.errors import ModelError
-from geodl.models.parameters import (
-    Deeplabv3plusParameters,
-    FcnParameters,
-    PooledParameters,
-    UnetParameters,
-)
+from geodl.models.imported_parameters import SmpParameters, TorchvisionParameters
+from geodl.models.parameters import Deeplabv3plusParameters, FcnParameters, PooledParameters, UnetParameters
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +92,54 @@ def build_fcn(bands: int, classes: int, parameters: FcnParameters) -> "nn.Module
     """Build `torchgeo.models.FCN`."""
     from torchgeo.models import FCN
 
-    return FCN(in_channels=bands, classes=classes, num_filters=parameters.filters)
+    outputs = _outputs(classes, parameters.one_score)
+    network = FCN(in_channels=bands, classes=outputs, num_filters=parameters.filters)
+    return _with_two_scores(network) if parameters.one_score else network
+
+
+def build_smp(bands: int, classes: int, parameters: SmpParameters) -> "nn.Module":
+    """Build a network of segmentation-models-pytorch by the arguments of its constructor."""
+    import segmentation_models_pytorch as smp
+
+    arguments = {"encoder_weights": None, "in_channels": bands, **parameters.arguments}
+    arguments["encoder_name"] = _known_encoder(parameters.encoder)
+    arguments["classes"] = _outputs(classes, parameters.one_score)
+    network = getattr(smp, parameters.network)(**arguments)
+    return _with_two_scores(network) if parameters.one_score else network
+
+
+def build_torchvision(bands: int, classes: int, parameters: TorchvisionParameters) -> "nn.Module":
+    """Build a segmentation network of torchvision; its first convolution takes any number of bands."""
+    from torch import nn
+    from torchvision.models import segmentation
+
+    from geodl.models.wrapped import FirstOutput
+
+    build = getattr(segmentation, parameters.network)
+    network = build(weights=None, weights_backbone=None, num_classes=_outputs(classes, parameters.one_score))
+    path, first = next((name, m) for name, m in network.named_modules() if isinstance(m, nn.Conv2d))
+    if bands != first.in_channels:
+        parent, _, name = path.rpartition(".")
+        size: dict[str, Any] = {"kernel_size": first.kernel_size, "stride": first.stride}
+        adapted = nn.Conv2d(bands, first.out_channels, **size, padding=first.padding, bias=False)  # type: ignore[arg-type]
+        setattr(network.get_submodule(parent), name, adapted)
+    whole = FirstOutput(network)
+    return _with_two_scores(whole) if parameters.one_score else whole
+
+
+def _outputs(classes: int, one_score: bool) -> int:
+    if one_score and classes != 2:
+        raise ModelError(
+            "parameters.one_score", f"one score tells two classes apart, the model has {classes}",
+            "leave it out",
+        )  # fmt: skip
+    return 1 if one_score else classes
+
+
+def _with_two_scores(network: "nn.Module") -> "nn.Module":
+    from geodl.models.wrapped import TwoScores
+
+    return TwoScores(network)
 
 
 def _known_encoder(name: str) -> str:

@@ -112,9 +112,13 @@ class SegnetParameters(Parameters):
 
 
 class FcnParameters(Parameters):
-    """`torchgeo.models.FCN`: channels of its five convolutions."""
+    """`torchgeo.models.FCN`: channels of its five convolutions.
+
+    With `one_score` it gives one score that tells the second of two classes from the first.
+    """
 
     filters: Width = 64
+    one_score: bool = False
 
     def tiling(self) -> Tiling:  # noqa: D102
         # Five 3 x 3 convolutions at full size: five pixels.
@@ -141,7 +145,7 @@ class UnetParameters(Parameters):
 
     def tiling(self) -> Tiling:  # noqa: D102
         if not is_local_encoder(self.encoder):
-            return _blended_tiling(32)
+            return blended_tiling(32)
         if self.encoder.startswith("tu-hrnet"):
             # HRNet carries its 1/32 branch along however few of its maps the decoder takes.
             return Tiling(tile=1024, halo=256, stride=32, local=True)
@@ -161,7 +165,7 @@ class PooledParameters(Parameters):
     encoder: EncoderName = "resnet18"
 
     def tiling(self) -> Tiling:  # noqa: D102
-        return _blended_tiling(32)
+        return blended_tiling(32)
 
 
 class SegformerParameters(PooledParameters):
@@ -176,7 +180,7 @@ class Deeplabv3plusParameters(PooledParameters):
     output_stride: Literal[8, 16] = 16
 
     def tiling(self) -> Tiling:  # noqa: D102
-        return _blended_tiling(self.output_stride)
+        return blended_tiling(self.output_stride)
 
 
 # Convolution, batch norm, pooling and nearest upsampling only; no squeeze-and-excitation, no
@@ -207,5 +211,6 @@ def _exact_tiling(overhang_pixels: int, stride: int, *, tile: int) -> Tiling:
     return Tiling(tile=max(tile, rounded_up(2 * halo * 4 // 3, stride)), halo=halo, stride=stride, local=True)
 
 
-def _blended_tiling(stride: int) -> Tiling:
+def blended_tiling(stride: int) -> Tiling:
+    """Tiling of a network that looks at whole tiles."""
     return Tiling(tile=512, halo=64, stride=stride, local=False)

@@ -5,6 +5,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from geodl.errors import ModelError
+
 
 class _InFloat32(nn.Module):
     """Runs a layer in float32 inside a network of another dtype."""
@@ -33,11 +35,18 @@ def as_bfloat16(network: nn.Module) -> nn.Module:
     -------
     torch.nn.Module
         The same network; it takes bfloat16 and gives float32.
+
+    Raises
+    ------
+    ModelError
+        The network is an ONNX file.
     """
+    paths = [name for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d)]
+    if not paths:
+        raise ModelError("network", "it has no convolution of torch: ONNX files compute as they say",
+                         "use --precision fp32")  # fmt: skip
     network.bfloat16()
-    path = next(
-        name for name, layer in reversed(list(network.named_modules())) if isinstance(layer, nn.Conv2d)
-    )
+    path = paths[-1]
     parent, _, name = path.rpartition(".")
     setattr(network.get_submodule(parent), name, _InFloat32(network.get_submodule(path)))
     return network
@@ -45,4 +54,4 @@ def as_bfloat16(network: nn.Module) -> nn.Module:
 
 def dtype_of(network: nn.Module) -> torch.dtype:
     """Return the dtype that a network takes: that of its first floating point parameter."""
-    return next(p.dtype for p in network.parameters() if p.is_floating_point())
+    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)

@@ -1,11 +1,9 @@
 """`model.json`: everything a prediction needs to know about a network, validated.
 
 The file is written by training or by `geodl models import` and read before any scene is opened, so
-that a mismatch is named first. It also carries the fields of the STAC Machine Learning Model
-extension (https://github.com/stac-extensions/mlm), derived from the rest, for catalogues.
+that a mismatch is named first. In the file it has the form of a STAC Item: see `geodl.models.item`.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,15 +13,17 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    computed_field,
     field_validator,
     model_validator,
 )
 
 from geodl.task import TASKS
 
-FORMAT_VERSION = 1  # as in `ModelSpec.format_version`
+FORMAT_VERSION = 2  # as in `ModelSpec.format_version`
 NODATA_CLASS = 255
+WEIGHTS_FILE = "weights.safetensors"
+ONNX = "onnx"  # the architecture that is not ours to build: the file brings its own graph
+ONNX_FILE = "network.onnx"
 
 Units = Literal["reflectance", "digital_number"]
 
@@ -64,7 +64,7 @@ class ClassSpec(_Strict):
 
     value: Annotated[int, Field(ge=0, lt=NODATA_CLASS)]
     name: Annotated[Line, Field(min_length=1, max_length=128)]
-    color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+    color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$"), AfterValidator(str.lower)]
 
     @property
     def rgb(self) -> tuple[int, int, int]:
@@ -83,9 +83,14 @@ class TrainingSpec(_Strict):
 
 
 class AccuracySpec(_Strict):
-    """Accuracy measured on data that took no part in the fit; fractions in 0..1."""
+    """Accuracy measured on data that took no part in the fit; fractions in 0..1.
+
+    `reference` names the labels, `split` says how they were kept apart from those of the training
+    (``"spatial blocks, 1280 m apart"``).
+    """
 
     reference: Text = ""
+    split: Line = ""
     pixels: Annotated[int, Field(ge=0)] = 0
     overall: Annotated[float, Field(ge=0, le=1)] | None = None
     mean_iou: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -98,10 +103,12 @@ class ModelSpec(_Strict):
     `tile`, `halo` and `stride` are in pixels: the network sees squares of `tile`, keeps the core of
     ``tile - 2 * halo`` and its output shifts exactly with input shifts of `stride`. `bf16_agreement` is
     the share of pixels that keep their class when the network computes in bfloat16, where measured.
+    Class scores are divided by `temperature` before they become probabilities (Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599); it moves no pixel to another class. `licence` is that of the weights,
+    ``training.licence`` that of the data.
     """
 
-    format: Literal["geodl-model"] = "geodl-model"
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.\-]{0,63}$")]
     title: Line = ""
     task: str
@@ -117,16 +124,12 @@ class ModelSpec(_Strict):
     halo: Annotated[int, Field(ge=0, le=4096)]
     stride: Annotated[int, Field(gt=0, le=1024)]
     stitch: Literal["crop", "blend"]
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     licence: Line = ""
     bf16_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
     training: TrainingSpec = TrainingSpec()
     accuracy: AccuracySpec = AccuracySpec()
     weights_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_derived(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if k != "mlm"} if isinstance(data, dict) else data
 
     @field_validator("task")
     @classmethod
@@ -168,52 +171,10 @@ class ModelSpec(_Strict):
         """Raster value of each output channel."""
         return [c.value for c in self.classes]
 
-    @computed_field  # type: ignore[prop-decorator]
     @property
-    def mlm(self) -> dict[str, Any]:
-        """Properties of the STAC Machine Learning Model extension 1.4."""
-        shape = [-1, len(self.bands), self.tile, self.tile]
-        return {
-            "mlm:name": self.name,
-            "mlm:architecture": self.architecture,
-            "mlm:tasks": ["semantic-segmentation"],
-            "mlm:framework": "pytorch",
-            "mlm:accelerator_constrained": False,
-            "mlm:input": [
-                {
-                    "name": self.units,
-                    "bands": self.band_names,
-                    "input": {
-                        "shape": shape,
-                        "dim_order": ["batch", "bands", "height", "width"],
-                        "data_type": "float32",
-                    },
-                    "value_scaling": [
-                        {"type": "z-score", "mean": b.mean, "stddev": b.std} for b in self.bands
-                    ],
-                }
-            ],
-            "mlm:output": [
-                {
-                    "name": re.sub(r"\W", "_", TASKS[self.task].title.lower()),
-                    "tasks": ["semantic-segmentation"],
-                    "result": {
-                        "shape": [-1, len(self.classes), self.tile, self.tile],
-                        "dim_order": ["batch", "classes", "height", "width"],
-                        "data_type": "float32",
-                    },
-                    "classification:classes": [
-                        {
-                            "value": c.value,
-                            "name": re.sub(r"[^\w\-]", "_", c.name),
-                            "description": c.name,
-                            "color_hint": c.color[1:].upper(),
-                        }
-                        for c in self.classes
-                    ],
-                }
-            ],
-        }
+    def weights_file(self) -> str:
+        """Name of the file beside ``model.json`` that holds the weights."""
+        return ONNX_FILE if self.architecture == ONNX else WEIGHTS_FILE
 
 
 def first_problem(error: ValidationError, *, inside: str = "") -> str:
@@ -227,11 +188,16 @@ def first_problem(error: ValidationError, *, inside: str = "") -> str:
     ...     print(first_problem(error, inside="bands.0"))
     bands.0.std: Input should be greater than 0
     """
+    place, why = problem_of(error)
+    where = ".".join(str(part) for part in ([inside] if inside else []) + list(place))
+    return f"{where}: {why}" if where else why
+
+
+def problem_of(error: ValidationError) -> tuple[tuple[str | int, ...], str]:
+    """Return the place of the first thing that is wrong, as keys and positions, and why it is."""
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in ([inside] if inside else []) + list(problem["loc"]))
     why = problem["msg"].removeprefix("Value error, ")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: {why}{more}" if where else f"{why}{more}"
+    return problem["loc"], f"{why} (and {error.error_count() - 1} more)" if error.error_count() > 1 else why
 
 
 def flag_attributes(classes: Iterable[ClassSpec]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from geodl.errors import ModelError
 from geodl.models import libraries
+from geodl.models.imported_parameters import OnnxParameters, SmpParameters, TorchvisionParameters
 from geodl.models.parameters import (
     Deeplabv3plusParameters,
     FcnParameters,
@@ -19,7 +20,7 @@ from geodl.models.parameters import (
     UnetCompactParameters,
     UnetParameters,
 )
-from geodl.models.spec import ModelSpec, first_problem
+from geodl.models.spec import ONNX, ModelSpec, first_problem
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,6 +45,8 @@ class Architecture:
         (N, classes, H, W) for H and W that are multiples of the stride.
     note : str
         What a user should know before choosing it.
+    trainable : bool
+        Whether `build` makes a network of random weights, to be trained.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Architecture:
     parameters: type[Parameters]
     build: "Callable[[int, int, Any], nn.Module]"
     note: str = ""
+    trainable: bool = True
 
     def read_parameters(self, values: Mapping[str, Any]) -> Parameters:
         """Validate `values` and fill in the defaults.
@@ -160,6 +164,27 @@ def build_network(spec: ModelSpec) -> "nn.Module":
         ) from error
 
 
+def onnx_network(content: bytes, spec: ModelSpec) -> "nn.Module":
+    """Return the network of an ONNX file as the network of a model.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    spec : ModelSpec
+        Its `parameters`, and the numbers of `bands` and `classes` are used.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged, refers to others, or does not fit the model.
+    """
+    from geodl.models.onnx_network import OnnxNetwork
+
+    parameters: Any = architecture_named(ONNX).read_parameters(spec.parameters)
+    return OnnxNetwork(content, len(spec.bands), len(spec.classes), parameters)
+
+
 def _build_unet_compact(bands: int, classes: int, parameters: UnetCompactParameters) -> "nn.Module":
     from geodl.models.unet_compact import UnetCompact
 
@@ -170,6 +195,14 @@ def _build_segnet(bands: int, classes: int, parameters: SegnetParameters) -> "nn
     from geodl.models.segnet import Segnet
 
     return Segnet(bands, classes, parameters)
+
+
+def _build_onnx(bands: int, classes: int, parameters: OnnxParameters) -> "nn.Module":  # noqa: ARG001
+    raise ModelError(
+        f"architecture {ONNX!r}",
+        "its network comes whole, in a file, and cannot be built anew",
+        f"use one of {', '.join(name for name, row in MODELS.items() if row.trainable)}",
+    )
 
 
 MODELS: dict[str, Architecture] = {
@@ -246,6 +279,31 @@ MODELS: dict[str, Architecture] = {
             parameters=SegnetParameters,
             build=_build_segnet,
             note="unpools by the indices of the maxima; local",
+        ),
+        Architecture(
+            name="smp",
+            title="A network of segmentation-models-pytorch",
+            source="https://github.com/qubvel-org/segmentation_models.pytorch",
+            parameters=SmpParameters,
+            build=libraries.build_smp,
+            note="by the arguments of its constructor; what imported networks are",
+        ),
+        Architecture(
+            name="torchvision",
+            title="A segmentation network of torchvision",
+            source="https://docs.pytorch.org/vision/stable/models.html#semantic-segmentation",
+            parameters=TorchvisionParameters,
+            build=libraries.build_torchvision,
+            note="large receptive fields or pooled context: tiles are blended",
+        ),
+        Architecture(
+            name=ONNX,
+            title="A network from an ONNX file",
+            source="https://onnx.ai, run by https://onnxruntime.ai",
+            parameters=OnnxParameters,
+            build=_build_onnx,
+            note="computes on the processor; cannot be trained",
+            trainable=False,
         ),
     )
 }

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from geodl.errors import ModelError
 from geodl.models.bundle import Model
 from geodl.models.probe.result import ROUNDING, HaloError, Probe
 from geodl.models.receptive_field import rounded_up
+from geodl.models.spec import ONNX
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,6 +82,8 @@ def probe(
     ------
     MismatchError
         An input has other bands than the network, or values that are not finite.
+    ModelError
+        The model is an ONNX file, which has no gradients.
     ValueError
         The network is in training mode, where batch norm looks at the whole batch; `bands` or `stride`
         of a bare network are not given; `noise` is not positive.
@@ -91,6 +95,12 @@ def probe(
     weights = ""
     if isinstance(network, Model):
         spec = network.spec
+        if spec.architecture == ONNX:
+            raise ModelError(
+                f"model {spec.name}",
+                "an ONNX file gives no gradients to measure",
+                "probe the model that it was made of, and import it with --halo",
+            )
         bands, stride, core, weights = len(spec.bands), spec.stride, core or spec.core, spec.weights_sha256
         network = network.network(device)
     if bands is None or stride is None:

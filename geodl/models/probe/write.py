@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from geodl.errors import ModelError
-from geodl.models.bundle import BUNDLED, SPEC_FILE, Model, load_model
+from geodl.models.bundle import BUNDLED, Model, load_model
+from geodl.models.card import CARD_FILE, model_card
 from geodl.models.probe.result import Probe
 from geodl.models.receptive_field import rounded_up
 from geodl.models.spec import ModelSpec, first_problem
+from geodl.models.spec_file import SPEC_FILE, spec_bytes
 
 LARGEST_TILE = 8192  # as in `ModelSpec.tile`
 _BLEND_HALO = 64  # pixels over which tiles fade where the model names none
@@ -51,7 +53,9 @@ def write_probe(model: Model, probe: Probe, *, bundled: bool = False) -> Model:
         raise ModelError(what, "it is not the model that was probed", "probe it again")
     spec = tiled_as_probed(current.spec, probe, what)
     if spec != current.spec:
-        _replace(model.folder / SPEC_FILE, (spec.model_dump_json(indent=2) + "\n").encode(), what)
+        _replace(model.folder / SPEC_FILE, spec_bytes(spec), what)
+        if (model.folder / CARD_FILE).is_file():
+            _replace(model.folder / CARD_FILE, model_card(spec).encode(), what)
     return load_model(model.folder)
 
 
@@ -93,7 +97,7 @@ def _replace(path: Path, content: bytes, what: str) -> None:
     except OSError as error:
         raise ModelError(
             what,
-            f"{SPEC_FILE} cannot be written ({error.strerror or error})",
+            f"{path.name} cannot be written ({error.strerror or error})",
             "free the disk, or copy the folder to one that can be written",
         ) from error
     finally:

@@ -85,6 +85,24 @@ def test_no_common_pixel_is_an_error(files, tmp_path):
         assess(map_path, far)
 
 
+def test_masked_pixels_of_the_map_are_left_out(tmp_path):
+    truth = write(tmp_path / "t.tif", np.ones((20, 20), np.uint8))
+    path = write(tmp_path / "m.tif", np.ones((20, 20), np.uint8), nodata=None)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        file.write_mask(np.arange(400).reshape(20, 20) >= 150)
+    assert assess(path, truth).accuracy.pixels == 250
+
+
+def test_a_map_whose_writer_was_stopped_is_refused(tmp_path):
+    pixels = np.ones((64, 64), np.uint8)
+    pixels[16:32, :16] = 255
+    options = {"tiled": True, "blockxsize": 16, "blockysize": 16, "SPARSE_OK": True}
+    path = write(tmp_path / "m.tif", pixels, **options)
+    with pytest.raises(SceneError, match="row 1, column 0 is missing"):
+        assess(path, path)
+    assert assess(path, path, allow_sparse=True).accuracy.pixels == 64**2 - 16**2
+
+
 def test_a_map_of_fractions_is_refused(tmp_path):
     path = write(tmp_path / "f.tif", np.ones((5, 5), np.float32))
     with pytest.raises(SceneError, match="holds float32 values"):

@@ -2,6 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from geodl.assess.confusion import accuracy, confusion_matrix
@@ -33,6 +36,15 @@ def test_equals_scikit_learn(pixels):
     assert found.mean_f1 == pytest.approx(f1.mean())
     assert found.kappa == pytest.approx(metrics.cohen_kappa_score(reference, predicted))
     assert found.pixels == 5000
+
+
+@given(arrays(np.int64, st.integers(1, 6).map(lambda n: (n, n)), elements=st.integers(0, 10_000)))
+def test_iou_follows_from_f1(matrix):
+    found = accuracy(matrix, [str(k) for k in range(len(matrix))])
+    for c in found.classes:
+        assert math.isnan(c.iou) == math.isnan(c.f1)
+        if not math.isnan(c.iou):
+            assert c.iou == pytest.approx(c.f1 / (2 - c.f1), abs=1e-12)
 
 
 def test_parts_add_up_to_the_whole(pixels):

@@ -2,35 +2,136 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from geodl.errors import OptionError
 
+if TYPE_CHECKING:
+    from geodl.assess.folders import ManyAssessments
+    from geodl.survey.result import AreaAssessment
+
+
+class _Result(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
+
+    def to_text(self) -> str: ...
+
+    def save_png(self, path: Path) -> None: ...
+
 
 @click.command()
 @click.argument("map_file", metavar="MAP", type=click.Path(path_type=Path))
 @click.option(
-    "--reference", required=True, type=click.Path(path_type=Path), help="Raster or vector labels, any CRS."
+    "--reference",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Raster or vector labels, any CRS; a folder of them if MAP is a folder of maps or products.",
 )
 @click.option("--attribute", help="Attribute that holds the class, for vector labels.")
 @click.option("--mapping", help="What reference values, names or colours mean: water=1,wood=2 or #2b6cb0=1.")
+@click.option("--background", type=int, help="Class outside all polygons and lines; by default not compared.")
+@click.option("--width", help="Width of reference lines in metres, or the attribute that holds it.")
+@click.option("--boundary", metavar="DISTANCE", help="Boundary IoU within 3px or 25m of the outlines, too.")
+@click.option(
+    "--confidence",
+    type=click.Path(path_type=Path),
+    help="Confidence or probability raster of the map: is it honest? For folders its name beside each map.",
+)
+@click.option(
+    "--reliability",
+    type=click.Path(path_type=Path),
+    help="Draw confidence against accuracy, with --confidence.",
+)
+@click.option(
+    "--area",
+    is_flag=True,
+    help="The reference are points, as of geodl sample: estimate areas and accuracies with intervals.",
+)
+@click.option("--allow-sparse", is_flag=True, help="Accept a map with missing blocks.")
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Write the figures as JSON; '-' prints them."
 )
-@click.option("--png", "png_file", type=click.Path(path_type=Path), help="Draw the confusion matrix.")
+@click.option(
+    "--png", "png_file", type=click.Path(path_type=Path), help="Draw the confusion matrix, or the areas."
+)
 def assess(
     map_file: Path,
     reference: Path,
     attribute: str | None,
     mapping: str | None,
+    background: int | None,
+    width: str | None,
+    boundary: str | None,
+    confidence: Path | None,
+    reliability: Path | None,
+    area: bool,
+    allow_sparse: bool,
     json_file: Path | None,
     png_file: Path | None,
 ) -> None:
-    """Compare a class MAP with reference labels: confusion matrix, IoU, F1, accuracy."""
-    from geodl.assess.compare import assess as compare
+    """Compare a class MAP, or a folder of them, with reference labels.
 
-    result = compare(map_file, reference, attribute=attribute, mapping=_mapping(mapping))
+    Tells the confusion matrix, and precision, recall, F1 and IoU of each class.
+    """
+    if area:
+        if boundary is not None or confidence is not None or map_file.is_dir():
+            raise OptionError("--area", "is about one map and points", "compare folders, outlines without it")
+        found = _areas(map_file, reference, attribute, _mapping(mapping), allow_sparse)
+        _show(found, json_file, png_file)
+        return
+    if reliability is not None and confidence is None:
+        raise OptionError(
+            "--reliability", "the confidence of the map is missing", "name it with --confidence"
+        )
+    how: dict[str, Any] = {
+        "attribute": attribute,
+        "background": background,
+        "mapping": _mapping(mapping),
+        "width": _width(width),
+        "boundary": boundary,
+        "allow_sparse": allow_sparse,
+    }
+    if map_file.is_dir():
+        many = _many(map_file, reference, confidence, how)
+        _show(many, json_file, png_file)
+        calibration, complete = many.total.calibration, not many.failed
+    else:
+        from geodl.assess.compare import assess as compare
+
+        one = compare(map_file, reference, confidence=confidence, **how)
+        _show(one, json_file, png_file)
+        calibration, complete = one.calibration, True
+    if reliability is not None and calibration is not None:
+        calibration.save_png(reliability)
+    if not complete:
+        raise click.exceptions.Exit(1)
+
+
+def _areas(
+    map_file: Path,
+    points: Path,
+    attribute: str | None,
+    mapping: dict[int | str, int] | None,
+    allow_sparse: bool,
+) -> "AreaAssessment":
+    from geodl.survey.measure import assess_area
+
+    return assess_area(
+        map_file, points, attribute=attribute or "reference", mapping=mapping, allow_sparse=allow_sparse
+    )
+
+
+def _many(maps: Path, references: Path, confidence: Path | None, how: dict[str, Any]) -> "ManyAssessments":
+    from geodl.assess.compare import Comparison
+    from geodl.assess.folders import assess_folders
+
+    beside = None if confidence is None else confidence.name
+    return assess_folders(maps, references, Comparison(**how), confidence=beside)
+
+
+def _show(result: _Result, json_file: Path | None, png_file: Path | None) -> None:
     if png_file is not None:
         result.save_png(png_file)
     if json_file == Path("-"):
@@ -54,3 +155,11 @@ def _mapping(text: str | None) -> dict[int | str, int] | None:
             )
         mapping[int(key) if key.lstrip("-").isdigit() else key] = int(value)
     return mapping
+
+
+def _width(text: str | None) -> float | str | None:
+    """Read a number of metres, or the name of an attribute."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text

@@ -220,7 +220,7 @@ def test_probe_measures_a_model_and_writes_its_halo(tiny_model, scene_file, tmp_
     assert found["given_inputs"] == 1
     done = geodl("models", "probe", folder, "--scene", scene_file, "--tolerance", 0.05, "--write")
     assert "halo" in done.output
-    written = json.loads((folder / "model.json").read_text())
-    assert written["halo"] <= 28
-    assert written["tile"] - 2 * written["halo"] == 40
-    assert written["bf16_agreement"] == found["bf16_agreement"]
+    written = json.loads((folder / "model.json").read_text())["properties"]
+    assert written["geodl:halo"] <= 28
+    assert written["mlm:input"][0]["input"]["shape"][-1] - 2 * written["geodl:halo"] == 40
+    assert written["geodl:bf16_agreement"] == found["bf16_agreement"]

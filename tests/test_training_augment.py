@@ -2,9 +2,14 @@ import pytest
 import torch
 
 from geodl.training.augment import augment, blur, change_light, dihedral, zoom_to
+from geodl.training.mix import cutmix
 from geodl.training.recipe import Augment
+from geodl.training.weather import add_haze, add_shadow, drop_channels, smooth_field
 
-ALL = Augment(zoom=(0.5, 2), brightness=0.3, contrast=0.3, channels=0.2, gamma=0.3, noise=0.1, blur=1.0)
+ALL = Augment(
+    zoom=(0.5, 2), brightness=0.3, contrast=0.3, channels=0.2, gamma=0.3, noise=0.1, blur=1.0, haze=1.0,
+    shadow=0.6, channel_dropout=0.2,
+)  # fmt: skip
 NONE = Augment(flips_rotations=False, brightness=0, contrast=0, channels=0, noise=0)
 
 
@@ -79,3 +84,83 @@ def test_blur_keeps_constants_and_smooths(image):
     spot = blur(two, 1.0)[0]
     torch.testing.assert_close(spot, spot.T)
     assert spot.sum() == pytest.approx(1)
+
+
+def test_a_field_is_smooth_and_between_zero_and_one():
+    field = smooth_field(40, 60, 4, generator(2))
+    assert field.shape == (40, 60)
+    assert field.min() >= 0
+    assert field.max() <= 1
+    assert field.std() > 0.05
+    assert max(field.diff(dim=0).abs().max(), field.diff(dim=1).abs().max()) < 0.12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_haze_brightens_within_its_amount(image, seed):
+    veil = add_haze(image, 2.0, generator(seed)) - image
+    assert veil.min() >= -1e-6
+    assert veil.max() <= 2.0
+    shares = veil.flatten(1)[:, veil[0].argmax()] / veil[0].max()
+    assert len(shares.unique()) == 3, "every band has a veil of its own"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shadow_darkens_down_to_the_darkest_and_no_further(image, seed):
+    dark = image.amin(dim=(1, 2), keepdim=True)
+    share = (add_shadow(image, 0.8, generator(seed)) - dark) / (image - dark).clamp(min=1e-6)
+    lit = (image - dark > 0.1).expand_as(image)
+    assert share[lit].min() >= 0.2 - 1e-4
+    assert share[lit].max() <= 1 + 1e-4
+    assert (share[0] - share[1])[lit[0] & lit[1]].abs().max() < 1e-3, "all bands alike"
+
+
+def test_a_band_at_least_stays(image):
+    counts = set()
+    for seed in range(60):
+        dropped = drop_channels(image, 0.6, generator(seed))
+        gone = (dropped.flatten(1) == 0).all(dim=1)
+        counts.add(int(gone.sum()))
+        assert torch.equal(dropped[~gone], image[~gone])
+    assert counts == {0, 1, 2}
+
+
+def pairs(n=6, side=20):
+    """Samples whose pixels, labels and ignored pixels tell which sample they come from."""
+    images = torch.arange(n).float()[:, None, None, None].expand(n, 2, side, side) + 1
+    labels = torch.arange(n)[:, None, None].expand(n, side, side).clone()
+    labels[:, :, ::5] = 255
+    return torch.where(labels[:, None] == 255, 0.0, images), labels
+
+
+def test_cutmix_moves_pixels_labels_and_ignored_pixels_together():
+    images, labels = pairs()
+    torch.manual_seed(0)
+    mixed, codes = cutmix(images, labels, 1.0)
+    received = 0
+    for number in range(6):
+        known = codes[number] != 255
+        assert torch.equal(mixed[number, 0][known], codes[number][known].float() + 1)
+        assert (mixed[number][:, ~known] == 0).all()
+        assert torch.equal(known, labels[number] != 255)
+        sources = set(codes[number][known].tolist())
+        assert sources <= {number, (number - 1) % 6}
+        received += (number - 1) % 6 in sources
+        pasted = (mixed[number, 0] == (number - 1) % 6 + 1).nonzero()
+        if len(pasted):  # one rectangle
+            top, left = pasted.min(0).values
+            bottom, right = pasted.max(0).values
+            inside = codes[number][top : bottom + 1, left : right + 1]
+            assert set(inside.unique().tolist()) <= {(number - 1) % 6, 255}
+    assert received >= 4
+    assert torch.equal(labels, pairs()[1]), "the batch itself was changed"
+
+
+def test_cutmix_by_its_chance():
+    images, labels = pairs(40)
+    assert all(torch.equal(a, b) for a, b in zip(cutmix(images, labels, 0.0), (images, labels), strict=True))
+    torch.manual_seed(1)
+    _, codes = cutmix(images, labels, 0.3)
+    changed = sum(not torch.equal(a, b) for a, b in zip(codes, labels, strict=True))
+    assert 4 <= changed <= 20
+    torch.manual_seed(1)
+    assert torch.equal(cutmix(images, labels, 0.3)[1], codes)

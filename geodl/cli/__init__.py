@@ -9,10 +9,13 @@ from geodl import __version__
 from geodl.cli.assess import assess
 from geodl.cli.audit import audit
 from geodl.cli.demo import demo
+from geodl.cli.explain import explain
 from geodl.cli.info import info
 from geodl.cli.models import models
 from geodl.cli.predict import predict
+from geodl.cli.pretrain import pretrain
 from geodl.cli.run import run
+from geodl.cli.sample import sample
 from geodl.cli.train import train
 from geodl.cli.vectorize import vectorize
 from geodl.errors import GeodlError
@@ -54,5 +57,5 @@ def main() -> None:
     keep_heap()  # before any library starts a thread
 
 
-for command in (info, models, predict, run, vectorize, train, assess, audit, demo):
+for command in (info, models, predict, run, vectorize, train, pretrain, assess, sample, audit, explain, demo):
     main.add_command(command)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from geodl.batch import Entry, Outcome, SceneRun, Watch
 from geodl.errors import GeodlError
+from geodl.words import duration
 
 _WIDTH = 140  # of tables that no terminal bounds
 
@@ -90,22 +91,8 @@ class Show(Watch):
         left = sum(self.pixels[number] - self.mapped[number] for number in begun)
         unknown = self.count - len(self.over | set(self.pixels))
         left += unknown * sum(self.pixels.values()) / len(self.pixels)
-        remaining = f", {_duration(left / rate)} left" if left else ""
+        remaining = f", {duration(left / rate)} left" if left else ""
         return f"({rate / 1e6:.2f} Mpx/s{remaining})"
-
-
-def _duration(seconds: float) -> str:
-    """Give a duration in two units.
-
-    >>> _duration(42.1), _duration(125), _duration(7300)
-    ('42 s', '2 min 5 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return (
-        f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
-    )
 
 
 def _complain(outcome: Outcome) -> None:

@@ -2,13 +2,34 @@
 
 ==============  ================================================================================
 `recipe`        `Recipe`: the YAML file, checked before anything is opened
+`draft`         a recipe filled in after looking at the data
 `plots`         scenes and labels decoded into memory-mapped arrays
+`cache`         decoded scenes kept from run to run
 `split`         spatial blocks with a gap between training and validation
+`split_map`     a picture of them
 `samples`       which windows the network sees
 `augment`       random changes to them
-`learner`       one step: loss, optimiser, learning rate, averaged weights
+`weather`       haze, shadow, missing bands
+`origin`        weights of another network to begin with
+`transfer`      what of them is taken
+`losses`        what a wrong prediction costs, by name
+`optimisers`    which weights learn how fast
+`schedules`     the course of the learning rate
+`mix`           samples made of two
+`learner`       one step: loss, learning rate, averaged weights
+`clock`         how far a run is
+`trainer`       Lightning, set up for one or several devices
+`order`         which samples an epoch has, and `loader`: in batches
+`rate_finder`   a learning rate to begin with
+`batch_size`    the largest batch that fits
+`checkpoint`    the state of an unfinished run, from which the same command goes on (`resuming`)
+`keeper`        what happens after each epoch
+`pretrain`      learning without labels
 `evaluate`      accuracy on whole scenes, tile by tile
 `fit`           the run
+`journal`       what happened epoch by epoch, as a table
+`showing`       everything that people see of a run: the bar (`live`), the logs (`board`), the report
+`report`        one page for people, at the end of a run
 `floor`         a random forest on single pixels, for comparison
 ==============  ================================================================================
 """
@@ -30,7 +51,10 @@ def train(
     out: str | Path,
     *,
     device: str = "auto",
+    devices: int = 1,
     workers: int | None = None,
+    restart: bool = False,
+    cache: Path | None = None,
     echo: Callable[[str], None] = print,
 ) -> "Model":
     """Train a model from a recipe file; see `geodl.training.fit.fit`, which this imports when called."""
@@ -38,4 +62,13 @@ def train(
 
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe)
-    return fit(recipe, out, device=device, workers=workers, echo=echo)
+    return fit(
+        recipe,
+        out,
+        device=device,
+        devices=devices,
+        workers=workers,
+        restart=restart,
+        cache=cache,
+        echo=echo,
+    )

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from geodl.training.recipe import Augment
+from geodl.training.weather import add_haze, add_shadow, drop_channels
 
 
 def uniform(low: float, high: float, generator: torch.Generator, size: tuple[int, ...] = ()) -> torch.Tensor:
@@ -70,7 +71,9 @@ def blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
 def augment(
     image: torch.Tensor, labels: torch.Tensor, amounts: Augment, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Apply every change of the recipe but the zoom, which happens when the sample is cut.
+    """Apply every change of the recipe to one sample.
+
+    But for the zoom, which happens when the sample is cut, and CutMix, which needs two.
 
     Parameters
     ----------
@@ -90,9 +93,15 @@ def augment(
         turn = int(torch.randint(8, (), generator=generator))
         image, labels = dihedral(image, turn), dihedral(labels, turn)
     image = change_light(image, amounts, generator)
+    if amounts.haze:
+        image = add_haze(image, amounts.haze, generator)
+    if amounts.shadow:
+        image = add_shadow(image, amounts.shadow, generator)
     if amounts.blur:
         image = blur(image, float(uniform(0, amounts.blur, generator)))
     if amounts.noise:
         level = uniform(0, amounts.noise, generator)
         image = image + level * torch.randn(image.shape, generator=generator)
+    if amounts.channel_dropout:
+        image = drop_channels(image, amounts.channel_dropout, generator)
     return image, labels

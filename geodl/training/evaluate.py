@@ -1,5 +1,6 @@
 """Accuracy of a network on whole plots: tile by tile with the halo, as a prediction would run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import nn
 from geodl.assess.confusion import Accuracy, accuracy, confusion_matrix
 from geodl.assess.labels import IGNORE
 from geodl.models.spec import ModelSpec
-from geodl.tiles import Lattice
+from geodl.tiles import Lattice, Window
 from geodl.training.plots import Plot
 from geodl.training.samples import normalise
 
@@ -18,6 +19,9 @@ _CORE = 512
 
 Tile = tuple[int, int, int]
 """Number of a plot, row and column in its lattice."""
+
+Look = Callable[[Tile, Window, np.ndarray, np.ndarray], None]
+"""Shown each tile that is checked: its number, its core in the plot, labels and prediction of the core."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,26 +77,46 @@ class Validation:
         return sorted(chosen)
 
     def measure(self, network: nn.Module, tiles: list[Tile]) -> Accuracy:
-        """Compare predictions with the labels on the cores of some tiles.
+        """Compare predictions with the labels on the cores of some tiles; see `confusion`."""
+        return accuracy(self.confusion(network, tiles), [c.name for c in self.spec.classes])
+
+    def confusion(self, network: nn.Module, tiles: list[Tile], look: Look | None = None) -> np.ndarray:
+        """Count pixels by label (rows) and prediction (columns) over the cores of some tiles.
 
         The network maps ``(1, bands, tile, tile)`` to ``(1, classes, tile, tile)``; it runs in
-        evaluation mode and is handed back in the mode it came in.
+        evaluation mode and is handed back in the mode it came in. `look` is shown each tile on the way.
         """
         training = network.training
         network.eval()
-        matrix = sum(self._compare(network, *tile) for tile in tiles)
+        count = len(self.spec.classes)
+        matrix = np.zeros((count, count), dtype=np.int64)
+        for tile in tiles:
+            core, labels, predicted = self.predict(network, tile)
+            matrix += confusion_matrix(labels, predicted, count)
+            if look is not None:
+                look(tile, core, labels, predicted)
         network.train(training)
-        return accuracy(np.asarray(matrix), [c.name for c in self.spec.classes])
+        return matrix
 
     @torch.no_grad()
-    def _compare(self, network: nn.Module, number: int, row: int, column: int) -> np.ndarray:
+    def predict(self, network: nn.Module, tile: Tile) -> tuple[Window, np.ndarray, np.ndarray]:
+        """Run the network, which is in evaluation mode, on one tile.
+
+        Returns
+        -------
+        core : Window
+            The part that is kept, in pixels of the plot.
+        labels, predicted : numpy.ndarray
+            Class positions on the core, uint8; labels are 255 where none is held out for validation.
+        """
+        number, row, column = tile
         plot = self.plots[number]
         lattice = self.lattice(plot)
-        tile, core = lattice.tile_window(row, column), lattice.core_window(row, column)
-        image = torch.from_numpy(normalise(*plot.window(tile), self.spec.bands))[None]
+        window, core = lattice.tile_window(row, column), lattice.core_window(row, column)
+        image = torch.from_numpy(normalise(*plot.window(window), self.spec.bands))[None]
         image = image.to(self.device, memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             scores = network(image)[0]  # (classes, tile, tile)
-        inside = scores[(slice(None), *core.relative_to(tile).slices)].float()
+        inside = scores[(slice(None), *core.relative_to(window).slices)].float()
         predicted = inside.argmax(dim=0).to(torch.uint8).cpu().numpy()
-        return confusion_matrix(plot.labels("validation")[core.slices], predicted, len(self.spec.classes))
+        return core, np.asarray(plot.labels("validation")[core.slices]), predicted

@@ -1,49 +1,19 @@
-"""One step of learning, for Lightning: the loss, the optimiser, the learning rate, the average."""
+"""One step of learning, for Lightning: the loss, the learning rate, the average of the weights."""
 
 import math
-import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import lightning
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from geodl.assess.labels import IGNORE
-from geodl.training.recipe import Optimisation
-
-
-@dataclass
-class Clock:
-    """How far a run is: the larger of the fraction of its steps and of its time."""
-
-    steps: int
-    minutes: float | None
-    done: int = 0
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
-    @property
-    def progress(self) -> float:
-        """Between 0 and 1."""
-        by_time = 0.0 if self.minutes is None else self.elapsed / (60 * self.minutes)
-        return min(1.0, max(self.done / self.steps, by_time))
-
-
-def learning_rate(progress: float, warmup: float) -> float:
-    """Share of the full learning rate: a linear rise, then half a cosine (arXiv:1608.03983).
-
-    >>> [round(learning_rate(p, 0.1), 2) for p in (0.05, 0.1, 0.55, 1.0)]
-    [0.5, 1.0, 0.5, 0.0]
-    """
-    if progress < warmup:
-        return progress / warmup
-    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1e-9, 1 - warmup)))
+from geodl.training.clock import Clock
+from geodl.training.losses import make_loss
+from geodl.training.mix import cutmix
+from geodl.training.optimisers import freeze, make_optimiser
+from geodl.training.recipe import Recipe
+from geodl.training.schedules import learning_rate
 
 
 @torch.no_grad()
@@ -60,29 +30,6 @@ def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> N
             slow.copy_(fast)
 
 
-def weighted_loss(
-    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float
-) -> torch.Tensor:
-    """Cross-entropy over the labelled pixels, weighted by class.
-
-    Parameters
-    ----------
-    logits : torch.Tensor
-        Shape ``(N, classes, y, x)``.
-    labels : torch.Tensor
-        int64, shape ``(N, y, x)``; 255 is ignored. A batch without any label costs 0.
-    weights : torch.Tensor
-        Shape ``(classes,)``.
-    smoothing : float
-        Share of the target spread over all classes (arXiv:1512.00567).
-    """
-    total = F.cross_entropy(
-        logits.float(), labels, weights, ignore_index=IGNORE, reduction="sum", label_smoothing=smoothing
-    )
-    known = labels[labels != IGNORE]
-    return total / weights[known].sum().clamp(min=1e-6)
-
-
 class Learner(lightning.LightningModule):
     """A network in training, beside the average of its weights.
 
@@ -90,12 +37,14 @@ class Learner(lightning.LightningModule):
     ----------
     network, average : torch.nn.Module
         The network that learns, and a copy that follows it; the same object for no averaging.
-    settings : Optimisation
-        From the recipe.
+    recipe : Recipe
+        Gives the optimisation, the mixing of samples and the seed.
     weights : numpy.ndarray
         Class weights of the loss, float32, shape ``(classes,)``.
     clock : Clock
         Tells the learning rate; counted on here.
+    scores : sequence of float
+        What the checks found so far; whoever checks adds to it.
     """
 
     class_weights: torch.Tensor
@@ -104,47 +53,79 @@ class Learner(lightning.LightningModule):
         self,
         network: nn.Module,
         average: nn.Module,
-        settings: Optimisation,
+        recipe: Recipe,
         weights: np.ndarray,
         clock: Clock,
+        scores: Sequence[float] = (),
     ) -> None:
         super().__init__()
         self.network, self.average = network, average
-        self._settings = settings
+        self._recipe, self._settings = recipe, recipe.optimisation
         self._clock = clock
+        self._scores = scores
         self.register_buffer("class_weights", torch.from_numpy(weights), persistent=False)
         self.losses: list[torch.Tensor] = []
+        self.optimiser_state: dict | None = None
+        """State of the optimiser to begin with, of a run that is resumed."""
+        self._updates = 0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Build the optimiser of the recipe."""
+        optimiser = make_optimiser(self.network, self._settings)
+        if self.optimiser_state is not None:
+            optimiser.load_state_dict(self.optimiser_state)
+        return optimiser
+
+    def on_fit_start(self) -> None:
+        """Make the loss, now that the class weights are where the network is."""
+        self.make_loss()
+
+    def make_loss(self) -> None:
+        """Make the loss of the recipe, on the device of the class weights."""
+        self._loss = make_loss(self._settings.losses, self.class_weights, self._settings.label_smoothing)
+
+    def on_train_epoch_start(self) -> None:
+        """Hold the encoder still as long as the recipe says."""
+        if self._settings.frozen_epochs:
+            freeze(self.network, self._clock.epoch < self._settings.frozen_epochs)
+
+    def _seed(self) -> int:
+        place = [self._recipe.seed % 2**32, self._clock.done, self.global_rank]
+        return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1)
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """Return the loss of a batch ``(images, labels)``."""
         images, labels = batch  # (N, bands, y, x), (N, y, x)
-        logits = self.network(images.contiguous(memory_format=torch.channels_last))
-        loss = weighted_loss(logits, labels, self.class_weights, self._settings.label_smoothing)
+        if self._recipe.augment.cutmix:
+            images, labels = cutmix(images, labels, self._recipe.augment.cutmix)
+        loss = self.loss(images.contiguous(memory_format=torch.channels_last), labels)
         self.losses.append(loss.detach())
         return loss
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW (arXiv:1711.05101); biases and norms are not decayed."""
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self._settings.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self._settings.learning_rate)
+    def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Run the network and compare."""
+        return self._loss(self.network(images), labels)
 
     def on_train_batch_start(self, *_: object) -> None:
-        """Set the learning rate from the progress of the run."""
-        rate = self._settings.learning_rate * learning_rate(self._clock.progress, self._settings.warmup)
+        """Set the learning rate from the progress of the run, and random numbers of this batch's own.
+
+        A resumed run thus draws what it would have drawn, with no generator kept.
+        """
+        torch.manual_seed(self._seed())
+        rate = self._settings.learning_rate * learning_rate(
+            self._settings, self._clock.progress, self._scores
+        )
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
 
     def on_train_batch_end(self, *_: object) -> None:
-        """Let the average follow; stop when the time is over."""
-        self._clock.done += 1
-        if self._settings.ema is not None:
-            follow(self.average, self.network, self._settings.ema, self._clock.done)
-        if self._clock.progress >= 1:
-            self.trainer.should_stop = True
+        """Let the average follow where the optimiser has stepped; stop when the time is over."""
+        if self.trainer.global_step > self._updates:
+            self._updates = self.trainer.global_step
+            self._clock.updates += 1
+            if self._settings.ema is not None:
+                follow(self.average, self.network, self._settings.ema, self._clock.updates)
+        self.trainer.should_stop = self._clock.tick(self.device)
 
     def mean_loss(self) -> float:
         """Mean training loss since the last call; NaN without a step."""

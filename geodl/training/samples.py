@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from geodl.assess.labels import IGNORE
 from geodl.models.spec import BandSpec
@@ -186,19 +186,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-class EpochSampler(Sampler[int]):
-    """Numbers the samples on from epoch to epoch, so that no sample is seen twice."""
-
-    def __init__(self, per_epoch: int) -> None:
-        self._per_epoch = per_epoch
-        self._epoch = 0
-
-    def __len__(self) -> int:
-        return self._per_epoch
-
-    def __iter__(self) -> Iterator[int]:
-        start = self._epoch * self._per_epoch
-        self._epoch += 1
-        return iter(range(start, start + self._per_epoch))

@@ -75,6 +75,46 @@ def choose_blocks(counts: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return chosen.reshape(counts.shape[:-1])
 
 
+def choose_folds(counts: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Share the labelled blocks out to folds of equal size, so that each holds every class in proportion.
+
+    Among many random ways the one is taken whose folds' class frequencies, on a logarithmic scale, are
+    closest to those of the whole.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray
+        Labelled pixels by block and class, shape ``(..., classes)``.
+    folds : int
+        Number of folds.
+    seed : int
+        The same seed gives the same folds.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, shape of `counts` without its last dimension: number of the fold; -1 for blocks without
+        labels.
+    """
+    flat = counts.reshape(-1, counts.shape[-1])
+    labelled = np.flatnonzero(flat.sum(axis=1))
+    numbers = np.full(len(flat), -1, dtype=np.int64)
+    total = flat.sum(axis=0).astype(np.float64)
+    occurring = total > 0
+    random = np.random.default_rng(seed)
+    turns = np.arange(len(labelled)) % folds
+    best, best_distance = turns, np.inf
+    for _ in range(_CANDIDATES):
+        candidate = random.permutation(turns)
+        share = np.stack([flat[labelled[candidate == fold]].sum(axis=0) for fold in range(folds)])
+        share = share[:, occurring] / total[occurring]
+        distance = float(np.abs(np.log((share + 0.005) / (1 / folds + 0.005))).sum())
+        if distance < best_distance:
+            best, best_distance = candidate, distance
+    numbers[labelled] = best
+    return numbers.reshape(counts.shape[:-1])
+
+
 def near_blocks(chosen: np.ndarray, block: int, gap: int, rows: slice, width: int) -> np.ndarray:
     """Mark the pixels inside the chosen blocks or up to `gap` pixels away from one.
 

@@ -6,7 +6,19 @@ which is relative to the recipe itself.
 
 from geodl.training.recipe.data import LabelClass, Source, Split
 from geodl.training.recipe.learning import Augment, Optimisation
-from geodl.training.recipe.load import load_recipe
+from geodl.training.recipe.load import load_recipe, recipe_schema
+from geodl.training.recipe.start import Pretraining, Start
 from geodl.training.recipe.whole import Recipe
 
-__all__ = ["Augment", "LabelClass", "Optimisation", "Recipe", "Source", "Split", "load_recipe"]
+__all__ = [
+    "Augment",
+    "LabelClass",
+    "Optimisation",
+    "Pretraining",
+    "Recipe",
+    "Source",
+    "Split",
+    "Start",
+    "load_recipe",
+    "recipe_schema",
+]

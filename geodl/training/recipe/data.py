@@ -1,24 +1,28 @@
 """What to learn from: classes, scenes with their labels, and how they are divided."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from geodl.models.spec import NODATA_CLASS
-from geodl.training.recipe.fields import Count, Strict
+from geodl.training.recipe.fields import Count, Positive, Strict
+
+_READING = (
+    "bands", "scale", "sensor", "crs", "ungeoreferenced", "xyz", "attribute", "background", "width", "radius"
+)  # fmt: skip
 
 
 class LabelClass(Strict):
-    """One class of the model, and what stands for it in the label files.
-
-    `source` (``from`` in the file) lists label values, colours ``"#rrggbb"`` or attribute values; by
-    default the class value itself.
-    """
+    """One class of the model, and what stands for it in the label files."""
 
     value: Annotated[int, Field(ge=0, lt=NODATA_CLASS)]
+    """Value of the class in the rasters that the model makes."""
     name: Annotated[str, Field(min_length=1)]
+    """Name of the class in legends and tables."""
     color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+    """Colour of the class on maps: "#rrggbb"."""
     source: Annotated[list[int | str], Field(alias="from", default_factory=list)]
+    """Label values, colours "#rrggbb" or attribute values that mean this class; by default its value."""
 
     @property
     def keys(self) -> list[int | str]:
@@ -28,50 +32,79 @@ class LabelClass(Strict):
 
 
 class Source(Strict):
-    """Scenes with their labels.
-
-    Parameters
-    ----------
-    scenes : str or list of str
-        Files or glob patterns, each match a scene; with `stack`, all matches together are the
-        bands of one scene.
-    labels : str
-        One file, or a pattern in which ``{stem}`` is the scene's file name without suffix and
-        ``{folder}`` the folder it lies in.
-    attribute, background : str, int, optional
-        For vector labels: the column of the class, and the class value outside all polygons.
-    role : {"auto", "train", "validation"}
-        ``auto`` divides each scene into spatial blocks for either use.
-    bands, scale, sensor, crs, ungeoreferenced
-        Passed to `geodl.open_scene`.
-    """
+    """Scenes with their labels."""
 
     scenes: str | list[str]
+    """Files or glob patterns below data_root; each match is a scene."""
     labels: str
+    """One label file, or a pattern: {stem} is the scene's file name without suffix, {folder} the folder
+    it lies in, {name} its path from the first wildcard of the pattern on, without suffix."""
     stack: bool = False
+    """Whether all matches together are the bands of one scene."""
     attribute: str | None = None
+    """Of vector labels: the column that holds the class."""
     background: int | None = None
+    """Of vector labels: the class value outside all polygons and lines; by default nothing is known there."""
+    width: Positive | str | None = None
+    """Of lines: their width in metres, or the column that holds it."""
+    radius: Positive | None = None
+    """Of points: metres around a point that share its class; by default only the pixel it lies in."""
     role: Literal["auto", "train", "validation"] = "auto"
+    """What the scenes are for; "auto" divides them as `split` says."""
     bands: list[str] | None = None
+    """Names of all bands in the order of the files, where the files do not tell."""
     scale: float | str | None = None
+    """Makes values reflectances: a factor or "factor,offset"; "none" for digital numbers."""
     sensor: str | None = None
+    """Whose bands and units to assume, e.g. sentinel-2-l2a."""
     crs: str | None = None
+    """Coordinate system that replaces the one of the files, e.g. EPSG:32633."""
     ungeoreferenced: bool = False
+    """Use pixel coordinates whatever the files say."""
+    xyz: str | None = None
+    """For tiles of web maps: how their names tell where they lie, e.g. "{z}/{x}/{y}" or "{z}_{x}_{y}";
+    "{-y}" counts rows from the south."""
 
     @property
     def patterns(self) -> list[str]:
         """The scene patterns as a list."""
         return [self.scenes] if isinstance(self.scenes, str) else list(self.scenes)
 
+    def reading(self) -> dict[str, Any]:
+        """Return the options that decide on pixels and labels, as plain values."""
+        return {name: getattr(self, name) for name in _READING}
+
 
 class Split(Strict):
-    """How scenes of role ``auto`` are divided.
+    """How scenes of role "auto" are divided into training and validation."""
 
-    `block` is the side of a block and `gap` the distance between training and validation pixels, in
-    pixels. The default gap is the halo of the model: then no training pixel is predicted from
-    anything inside a validation block.
-    """
-
+    by: Literal["blocks", "scene", "polygons"] = "blocks"
+    """Hold out square blocks of each scene, whole scenes, or what lies inside the polygons of a file."""
     block: Count = 128
+    """Side of a block in pixels."""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """Share of the labelled blocks, or scenes, that is held out; with folds it is 1 / folds."""
     gap: Annotated[int, Field(ge=0)] | None = None
+    """Pixels between training and validation; by default the halo of the model, so that no training
+    pixel is predicted from anything inside a validation area."""
+    polygons: str | None = None
+    """Vector file below data_root whose polygons are the validation areas."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Number of parts for cross-validation: each labelled block, or scene, is held out in exactly one."""
+    fold: Annotated[int, Field(ge=0)] | None = None
+    """The part held out in this run, counted from 0."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Split":
+        if (self.by == "polygons") != (self.polygons is not None):
+            raise ValueError("`by: polygons` and `polygons: FILE` belong together")
+        if self.folds is not None and self.by == "polygons":
+            raise ValueError("folds are made of blocks or scenes, not of polygons; leave `folds` out")
+        if self.fold is not None and self.fold >= (self.folds or 0):
+            raise ValueError(
+                "`fold` needs `folds`, the number of parts"
+                if self.folds is None
+                else f"fold {self.fold} does not exist: {self.folds} folds are counted from 0 "
+                f"to {self.folds - 1}"
+            )
+        return self

@@ -10,6 +10,11 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class Strict(BaseModel):
-    """A part of a recipe: unknown keys are refused, and nothing changes after reading."""
+    """A part of a recipe: unknown keys are refused, and nothing changes after reading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    The text below a field is its description in the JSON schema.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
+    )

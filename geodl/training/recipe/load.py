@@ -1,15 +1,16 @@
-"""From a YAML file to a `Recipe`, with errors that name the key and what would do."""
+"""From a YAML file to a `Recipe`, with errors that name the line, the key and what would do."""
 
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from geodl.errors import RecipeError
-from geodl.training.recipe.data import LabelClass, Source, Split
-from geodl.training.recipe.learning import Augment, Optimisation
+from geodl.training.recipe.explain import explain
+from geodl.training.recipe.positions import positions_of
 from geodl.training.recipe.whole import Recipe
 
 ROOT_VARIABLE = "GEODL_REAL_DATA"
@@ -27,55 +28,59 @@ def load_recipe(path: str | Path) -> Recipe:
     Raises
     ------
     RecipeError
-        Naming the file, the key, what is wrong with it and what would do.
+        Naming the file, the line, the key, what is wrong with it and what would do.
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        positions = positions_of(path, text)
+        content = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path}", str(error), "give a readable YAML file") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"recipe {path}", _syntax(error), "mend that line") from error
     if not isinstance(content, dict):
         raise RecipeError(f"recipe {path}", "it holds no keys", "see workflows/ for examples")
-    root = _expand(str(content.get("data_root", ".")), path)
+    if positions.twice:
+        keys, first, second = positions.twice[0]
+        raise RecipeError(
+            f"recipe {path}",
+            f"line {second}, {'.'.join(map(str, keys))}: it is given on line {first} already",
+            "remove one of them",
+        )
+    root = _expand(str(content.get("data_root", ".")), path, positions.describe(("data_root",)))
     try:
-        return Recipe.model_validate({**content, "data_root": (path.parent / root).resolve()})
+        recipe = Recipe.model_validate({**content, "data_root": (path.parent / root).resolve()})
     except ValidationError as error:
-        raise RecipeError(f"recipe {path}", _explain(error), "mend the recipe") from error
+        found = explain(error, Recipe, positions)
+        raise RecipeError(f"recipe {path}", found, "mend the recipe") from error
+    return recipe.placed(positions)
 
 
-def _expand(text: str, path: Path) -> str:
+def recipe_schema() -> dict[str, Any]:
+    """Return the JSON schema of a recipe, by which editors complete and check the file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Recipe.model_json_schema(by_alias=True),
+        "title": "geodl training recipe",
+    }
+
+
+def _syntax(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem or error.context}"
+    return str(error)
+
+
+def _expand(text: str, path: Path, where: str) -> str:
     def value(match: re.Match[str]) -> str:
         name, fallback = match.groups()
         if name != ROOT_VARIABLE:
-            raise RecipeError(f"recipe {path}", f"data_root: unknown variable {name}", f"use {ROOT_VARIABLE}")
+            raise RecipeError(f"recipe {path}", f"{where}: unknown variable {name}", f"use {ROOT_VARIABLE}")
         found = os.environ.get(name) or fallback
         if not found:
-            raise RecipeError(f"recipe {path}", f"data_root: {name} is not set", f"export {name}=FOLDER")
+            raise RecipeError(f"recipe {path}", f"{where}: {name} is not set", f"export {name}=FOLDER")
         return found
 
     return re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", value, text)
-
-
-def _explain(error: ValidationError) -> str:
-    """Every problem as ``key.path: message``, joined by semicolons."""
-    problems = []
-    for one in error.errors(include_url=False):
-        where = ".".join(str(part) for part in one["loc"]) or "recipe"
-        message = one["msg"].removeprefix("Value error, ")
-        if one["type"] == "extra_forbidden":
-            message = f"unknown key; known are {', '.join(_siblings(one['loc']))}"
-        problems.append(f"{where}: {message}")
-    return "; ".join(problems)
-
-
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
-    """Keys that may stand where an unknown one was found."""
-    models: dict[str, type[BaseModel]] = {
-        "classes": LabelClass,
-        "sources": Source,
-        "split": Split,
-        "optimisation": Optimisation,
-        "augment": Augment,
-    }
-    home = models.get(str(location[0]), Recipe) if len(location) > 1 else Recipe
-    return [field.alias or name for name, field in home.model_fields.items()]

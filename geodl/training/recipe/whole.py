@@ -1,64 +1,99 @@
 """`Recipe`: the parts as one."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, field_validator
 
+from geodl.errors import RecipeError
 from geodl.models.spec import Units
 from geodl.training.recipe.data import LabelClass, Source, Split
 from geodl.training.recipe.fields import Count, Positive, Strict
 from geodl.training.recipe.learning import Augment, Optimisation
+from geodl.training.recipe.positions import Positions
+from geodl.training.recipe.start import Pretraining, Start
 
 
 class Recipe(Strict):
-    """A validated recipe; `load_recipe` makes one from a file.
-
-    `tile`, `halo` and `stitch` are taken from the architecture's row of `MODELS` where not given. With
-    `half` the weights are stored as float16, in half the space; the accuracy is that of what is stored.
-    """
+    """What to train on what; `load_recipe` makes one from a file."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.\-]{0,63}$")]
+    """Name of the model: small letters, digits, dots, dashes."""
     title: str = ""
+    """Name for people."""
     task: str = "landcover"
+    """What the model is for, e.g. landcover."""
     architecture: str = "unet_compact"
+    """The network: unet_compact, unet, unetplusplus, segformer, ...; unknown names are answered by a list."""
     parameters: Annotated[dict[str, Any], Field(default_factory=dict)]
+    """Parameters of the architecture, e.g. {encoder: resnet18}."""
     bands: Annotated[list[str], Field(min_length=1)]
+    """Names of the bands that the network sees, in its order."""
     units: Units
+    """What the network is fed: reflectance, or the digital numbers of the files."""
     dtype: Literal["uint8", "uint16", "int16", "float32"] | None = None
+    """For digital numbers: the type that scenes must have."""
     pixel_size: Positive | None = None
+    """Metres on the ground."""
     pixel_size_range: tuple[float, float] | None = None
+    """Smallest and largest pixel size in metres of scenes that the model accepts."""
     tile: Count | None = None
+    """Side of the tiles of a prediction in pixels; by default that of the architecture."""
     halo: Annotated[int, Field(ge=0)] | None = None
+    """Margin of a tile that is thrown away, in pixels; by default that of the architecture."""
     stitch: Literal["crop", "blend"] | None = None
+    """How tiles are joined; by default as the architecture needs it."""
     half: bool = False
+    """Store the weights as float16, in half the space; the accuracy is that of what is stored."""
     classes: Annotated[list[LabelClass], Field(min_length=2)]
+    """The classes of the map."""
     data_root: Path = Path()
+    """Folder that scenes and labels are relative to; itself relative to the recipe."""
     sources: Annotated[list[Source], Field(min_length=1)]
+    """Scenes with their labels."""
     split: Split = Split()
+    """How scenes of role "auto" are divided into training and validation."""
+    start: Start | None = None
+    """Weights to begin with; by default random ones."""
+    pretraining: Pretraining = Pretraining()
+    """For `geodl pretrain`, which learns without labels."""
     optimisation: Optimisation = Optimisation()
+    """How long and how fast to learn."""
     augment: Augment = Augment()
+    """Random changes to the training samples."""
     seed: int = 0
+    """Fixes every random choice."""
     licence: str = ""
+    """Licence of the data, and of the weights learnt from them."""
     note: str = ""
+    """What users of the model should know about its data."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "Recipe":
-        keys = [key for c in self.classes for key in c.keys]
-        for what, seen in (
-            ("class value", [c.value for c in self.classes]),
-            ("class name", [c.name for c in self.classes]),
-            ("label value", keys),
-            ("band", self.bands),
-        ):
-            if len(set(seen)) != len(seen):
-                raise ValueError(f"a {what} occurs twice: {seen}")
-        roles = {source.role for source in self.sources}
+    _positions: Positions | None = PrivateAttr(default=None)
+
+    @field_validator("bands")
+    @classmethod
+    def _bands_differ(cls, bands: list[str]) -> list[str]:
+        _check_distinct("band", bands)
+        return bands
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: list[LabelClass]) -> list[LabelClass]:
+        _check_distinct("class value", [c.value for c in classes])
+        _check_distinct("class name", [c.name for c in classes])
+        _check_distinct("label value", [key for c in classes for key in c.keys])
+        return classes
+
+    @field_validator("sources")
+    @classmethod
+    def _both_roles(cls, sources: list[Source]) -> list[Source]:
+        roles = {source.role for source in sources}
         if "auto" not in roles and not {"train", "validation"} <= roles:
             raise ValueError(
-                "sources: some scenes must have the role 'train' and some 'validation', or 'auto' for both"
+                "some scenes must have the role 'train' and some 'validation', or 'auto' for both"
             )
-        return self
+        return sources
 
     @property
     def mapping(self) -> dict[int | str, int]:
@@ -69,6 +104,39 @@ class Recipe(Strict):
         """Position in `classes` of the class with raster value `value`."""
         return next((code for code, c in enumerate(self.classes) if c.value == value), None)
 
+    def placed(self, positions: Positions) -> Self:
+        """Remember where in a file the keys stand, for `where`."""
+        self._positions = positions
+        return self
+
+    def where(self, *keys: str | int) -> str:
+        """Name a key for an error message, with file and line where it was read from one."""
+        if self._positions is None:
+            return f"recipe {self.name}, {'.'.join(map(str, keys))}"
+        return f"recipe {self._positions.path}, {self._positions.describe(keys)}"
+
+    def with_fold(self, fold: int) -> "Recipe":
+        """Return the recipe with another part held out.
+
+        Raises
+        ------
+        RecipeError
+            The recipe has no such fold.
+        """
+        folds = self.split.folds
+        if folds is None or not 0 <= fold < folds:
+            raise RecipeError(
+                self.where("split"),
+                f"there is no fold {fold}" if folds else "it has no folds",
+                f"use 0 to {folds - 1}" if folds else "say how many under split, e.g. `folds: 5`",
+            )
+        return self.model_copy(update={"split": self.split.model_copy(update={"fold": fold})})
+
     def written(self) -> dict[str, Any]:
         """Return what the recipe says beyond the defaults, without local paths: for ``model.json``."""
         return self.model_dump(mode="json", by_alias=True, exclude={"data_root"}, exclude_defaults=True)
+
+
+def _check_distinct(what: str, seen: Sequence[int | str]) -> None:
+    if len(set(seen)) != len(seen):
+        raise ValueError(f"a {what} occurs twice: {list(seen)}")

@@ -87,7 +87,7 @@ def test_buffers_keep_no_more_rows_than_are_read(graph):
     # By hand: windows of 3 rows want two of the push before, of 5 rows four; the skip connection waits
     # until the coarse branch has seen 13 rows more, less those that both lag behind.
     assert kept == {
-        "x": {0.0: 2}, "conv2d": {None: 11}, "max_pool2d": {0.0: 4}, "cat": {0.0: 2},
+        "input": {0.0: 2}, "conv2d_1": {None: 11}, "max_pool2d_4": {0.0: 4}, "cat_9": {0.0: 2},
     }  # fmt: skip
 
 

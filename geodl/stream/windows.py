@@ -7,39 +7,29 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from geodl.stream.call import Built, Call
+from geodl.stream.call import Built, Call, NotLocalError
 from geodl.stream.convolution import Convolution
 from geodl.stream.operations import BatchNorm, Maxima, Unpool, Upsample, Window
 from geodl.stream.reach import Reach
 
 
 def convolution(call: Call) -> Built:
-    """Convolution, its padding in words or numbers."""
+    """Convolution, plain or transposed."""
     weight = call.constant("weight")
     assert weight is not None
-    stride, dilation = call.pair("stride"), call.pair("dilation")
-    extents = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True)]
-    padding = call.arguments["padding"]
-    if padding == "valid":
-        above, beside = 0, 0
-    elif padding == "same":
-        if not all(extent % 2 for extent in extents):
-            raise call.refuse("'same' padding of an even kernel is not the same on both sides")
-        above, beside = (extent // 2 for extent in extents)
-    else:
-        above, beside = call.pair("padding")
+    if call.arguments["transposed"]:
+        return _transposed(call, weight)
+    stride, dilation, padding = call.pair("stride"), call.pair("dilation"), call.pair("padding")
+    extent = (weight.shape[2] - 1) * dilation[0] + 1
     operation = Convolution(
-        reach=Reach(down=stride[0], extent=extents[0], before=above), fill=0.0,
+        reach=Reach(down=stride[0], extent=extent, before=padding[0]), fill=0.0,
         columns=Fraction(1, stride[1]), weight=weight, bias=call.constant("bias"),
-        stride=stride, padding=beside, dilation=dilation, groups=call.arguments["groups"],
+        stride=stride, padding=padding[1], dilation=dilation, groups=call.arguments["groups"],
     )  # fmt: skip
     return operation, [call.source("input")]
 
 
-def transposed_convolution(call: Call) -> Built:
-    """Transposed convolution."""
-    weight = call.constant("weight")
-    assert weight is not None
+def _transposed(call: Call, weight: Tensor) -> Built:
     stride, dilation, padding = call.pair("stride"), call.pair("dilation"), call.pair("padding")
     extent = (weight.shape[2] - 1) * dilation[0] + 1
     # With a stride of 1 it is a convolution with the padding that is left.
@@ -65,8 +55,8 @@ def batch_norm(call: Call) -> Built:
     return operation, [call.source("input")]
 
 
-def max_pool(call: Call) -> Built:
-    """Maximum of each window."""
+def max_pool(call: Call) -> list[Built | NotLocalError]:
+    """Maximum of each window and, for unpooling, its place in the window."""
     kernel, padding, dilation = call.pair("kernel_size"), call.pair("padding"), call.pair("dilation")
     stride = call.pair("stride") if call.arguments["stride"] else kernel
     operation = Window(
@@ -77,19 +67,16 @@ def max_pool(call: Call) -> Built:
             ceil_mode=call.arguments["ceil_mode"],
         ),
     )  # fmt: skip
-    return operation, [call.source("self")]
+    return [(operation, [call.source("self")]), _places(call, operation)]
 
 
-def max_pool_with_places(call: Call) -> list[Built]:
-    """Maximum of each window and, for unpooling, its place in the window."""
-    pooled, sources = max_pool(call)
-    kernel = call.pair("kernel_size")
+def _places(call: Call, pooled: Window) -> Built | NotLocalError:
+    kernel, source = call.pair("kernel_size"), call.source("self")
     plain = call.arguments["stride"] in ([], list(kernel)) and call.pair("padding") == (0, 0)
-    divides = all(size % kernel[0] == 0 for size in sources[0].shape[2:])
+    divides = all(size % kernel[0] == 0 for size in source.shape[2:])
     if not (plain and divides and kernel[0] == kernel[1] <= 16 and call.pair("dilation") == (1, 1)):
-        raise call.refuse("indices of maxima are kept for squares that do not overlap only")
-    places = Maxima(reach=pooled.reach, columns=pooled.columns, side=kernel[0])
-    return [(pooled, sources), (places, sources)]
+        return call.refuse("indices of maxima are kept for squares that do not overlap only")
+    return Maxima(reach=pooled.reach, columns=pooled.columns, side=kernel[0]), [source]
 
 
 def unpool(call: Call) -> Built:
@@ -125,7 +112,7 @@ def average_pool(call: Call) -> Built:
 
 def upsample(call: Call, mode: Literal["nearest", "bilinear"]) -> Built:
     """Nearest or bilinear upsampling; factors are told by the shapes."""
-    source = call.source("input")
+    source = call.source("self")
     if call.arguments.get("align_corners"):
         raise call.refuse("with align_corners=True every row depends on the height of the image")
     before, after = source.shape[2:], call.shape[2:]
@@ -162,19 +149,23 @@ def pixel_unshuffle(call: Call) -> Built:
     return Window(reach=reach, columns=Fraction(1, factor), function=function), [call.source("self")]
 
 
-def pad(call: Call) -> Built:
-    """Rows and columns around the image: a number, or the pixel at the border."""
-    left, right, above, _ = (*call.arguments["pad"], 0, 0, 0, 0)[:4]
-    source, mode = call.source("self"), call.arguments.get("mode", "constant")
-    value = call.arguments["value"] or 0.0
-    if mode not in ("constant", "replicate") or len(call.arguments["pad"]) > 4:
-        raise call.refuse(f"padding by {mode!r} of {call.arguments['pad']} is not among those that stream")
-    if mode == "replicate":
-        # Every row must wait for the first one of the image, and find the last one in the buffer.
-        reach = Reach(extent=above + 2, before=above + 1)
-        return Window(reach=reach, fill="edge", function=partial(_pad_sides, left, right)), [source]
+def constant_pad(call: Call) -> Built:
+    """Rows and columns of one number around the image."""
+    if len(call.arguments["pad"]) > 4:
+        raise call.refuse("it pads more than rows and columns")
+    left, right, above, _ = (*call.arguments["pad"], 0, 0)[:4]
+    value = float(call.arguments["value"])
     function = partial(F.pad, pad=(left, right, 0, 0), value=value)
-    return Window(reach=Reach(before=above), fill=float(value), function=function), [source]
+    return Window(reach=Reach(before=above), fill=value, function=function), [call.source("self")]
+
+
+def replication_pad(call: Call) -> Built:
+    """Rows and columns around the image that repeat the pixels at its border."""
+    left, right, above, _ = call.arguments["padding"]
+    # Every row must wait for the first one of the image, and find the last one in the buffer.
+    reach = Reach(extent=above + 2, before=above + 1)
+    function = partial(_pad_sides, left, right)
+    return Window(reach=reach, fill="edge", function=function), [call.source("self")]
 
 
 def _pad_sides(left: int, right: int, strip: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ class Forward:
         self.spec = model.spec
         self._singly = self.device.type == "cpu"
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._streams: dict[tuple[int, int], Stream] = {}
+        self._streams: dict[tuple[int, int, int], Stream] = {}
         self._model = model
         self._network: nn.Module | None = None
         self._graph: Graph | GeodlError | None = None
@@ -113,7 +113,15 @@ class Forward:
         return trace(network, bands=len(self.spec.bands), stride=self.spec.stride, dtype=dtype)
 
     def start_rows(
-        self, *, strip: int, width: int, height: int, first: int, margin: int, probabilities: bool = False
+        self,
+        *,
+        strip: int,
+        width: int,
+        height: int,
+        first: int,
+        margin: int,
+        rows: tuple[int, int] | None = None,
+        probabilities: bool = False,
     ) -> "RowStream":
         """Begin to feed a panel of a canvas to the network, which must have a `graph`, from top to bottom.
 
@@ -125,22 +133,24 @@ class Forward:
             Rows of the canvas, and the row with which the panel begins.
         margin : int
             Columns to leave out on each side of the result.
+        rows : tuple of int, optional
+            Rows ``start..stop`` of the canvas of which the result is wanted; by default all.
         probabilities : bool
             Also give the probability of every class.
         """
-        stream = self._stream(strip, width)
-        stream.start(height=height, first=first)
-        return RowStream(self, stream, height - first, slice(margin, width - margin), probabilities)
+        stream = self._stream(strip, width, margin)
+        stream.start(height=height, first=first, rows=rows)
+        return RowStream(self, stream, height - first, margin, probabilities)
 
-    def _stream(self, strip: int, width: int) -> Stream:
+    def _stream(self, strip: int, width: int, margin: int) -> Stream:
         """Return the network as a stream; the one used last is kept, with its buffers."""
-        key = (strip, width)
+        key = (strip, width, margin)
         if key not in self._streams:
             graph = self.graph
             if isinstance(graph, GeodlError):
                 raise graph
             self._streams.clear()
-            plan = Plan(graph=graph, strip=strip)
+            plan = Plan(graph=graph, strip=strip, beside=margin)
             stream = self._thread.submit(lambda: Stream(plan, width=width, device=self.device)).result()
             self._streams[key] = stream
         return self._streams[key]
@@ -247,10 +257,12 @@ class RowStream:
     """A panel of a scene on its way through a network, from `Forward.start_rows`."""
 
     def __init__(
-        self, forward: Forward, stream: Stream, height: int, columns: slice, probabilities: bool
+        self, forward: Forward, stream: Stream, height: int, margin: int, probabilities: bool
     ) -> None:
         self._forward, self._stream, self._left = forward, stream, height
-        self._columns, self._probabilities = columns, probabilities
+        beside = margin - stream.plan.trims[-1]  # the others are left out on the way
+        self._columns = slice(beside, -beside or None)
+        self._probabilities = probabilities
 
     def push(self, tiles: Tiles) -> list[tuple[int, Scores]]:
         """Feed the next rows, as a single tile.

@@ -58,6 +58,11 @@ def classify(scores: Tensor, values: list[int], *, probabilities: bool = False) 
         classes.add_(here.gt(seen), alpha=value)
         seen |= here
     ratio = (scores - highest.unsqueeze(1)).exp_()
-    confidence = ratio.sum(dim=1).reciprocal_()
+    # Class by class: the order in which torch's own sum adds depends on where in memory a pixel lies.
+    planes = ratio.unbind(1)
+    total = planes[0].clone()
+    for plane in planes[1:]:
+        total += plane
+    confidence = total.reciprocal_()
     probability = ratio.mul_(confidence.unsqueeze(1)).cpu().numpy() if probabilities else None
     return Scores(classes=classes.cpu().numpy(), confidence=confidence.cpu().numpy(), probability=probability)

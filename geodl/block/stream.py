@@ -93,6 +93,7 @@ def _compute(job: Job, block: Block, forward: Forward) -> Iterator[_Ready | _Don
                     height=_canvas_height(job),
                     first=part.first,
                     margin=halo,
+                    rows=(chunks[0].window.row + halo, chunks[-1].window.row_stop + halo),
                     probabilities=job.probabilities,
                 )
             elif isinstance(part, _Strip):

@@ -93,8 +93,7 @@ class _Reader:
         operation, sources = built
         scales = {self._nodes[source.node].scale for source in sources}
         scale = min(scales)
-        step = Fraction(operation.reach.up, operation.reach.down)
-        scale = (scale[0] * step, scale[1] * operation.columns)
+        scale = (scale[0] * operation.reach.step, scale[1] * operation.across.step)
         if len(scales) > 1 or any((part * self._stride).denominator > 1 for part in scale):
             raise NotLocalError(
                 f"operation {name}", f"it does not fit a stride of {self._stride} pixels", TILES

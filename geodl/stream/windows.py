@@ -1,6 +1,5 @@
 """Layers that read a window of rows, as torch writes them, become operations."""
 
-from fractions import Fraction
 from functools import partial
 from typing import Literal
 
@@ -20,10 +19,12 @@ def convolution(call: Call) -> Built:
     if call.arguments["transposed"]:
         return _transposed(call, weight)
     stride, dilation, padding = call.pair("stride"), call.pair("dilation"), call.pair("padding")
-    extent = (weight.shape[2] - 1) * dilation[0] + 1
+    reach, across = (
+        Reach(down=stride[i], extent=(weight.shape[2 + i] - 1) * dilation[i] + 1, before=padding[i])
+        for i in (0, 1)
+    )
     operation = Convolution(
-        reach=Reach(down=stride[0], extent=extent, before=padding[0]), fill=0.0,
-        columns=Fraction(1, stride[1]), weight=weight, bias=call.constant("bias"),
+        reach=reach, fill=0.0, across=across, weight=weight, bias=call.constant("bias"),
         stride=stride, padding=padding[1], dilation=dilation, groups=call.arguments["groups"],
     )  # fmt: skip
     return operation, [call.source("input")]
@@ -31,16 +32,20 @@ def convolution(call: Call) -> Built:
 
 def _transposed(call: Call, weight: Tensor) -> Built:
     stride, dilation, padding = call.pair("stride"), call.pair("dilation"), call.pair("padding")
-    extent = (weight.shape[2] - 1) * dilation[0] + 1
-    # With a stride of 1 it is a convolution with the padding that is left.
-    before = padding[0] if stride[0] > 1 else extent - 1 - padding[0]
+    reach, across = (
+        _multiplied(stride[i], (weight.shape[2 + i] - 1) * dilation[i] + 1, padding[i]) for i in (0, 1)
+    )
     operation = Convolution(
-        reach=Reach(up=stride[0], extent=extent, before=before), fill=0.0, lead=-padding[0],
-        columns=Fraction(stride[1]), weight=weight, bias=call.constant("bias"),
+        reach=reach, fill=0.0, lead=-padding[0], across=across, weight=weight, bias=call.constant("bias"),
         stride=stride, padding=padding[1], dilation=dilation, groups=call.arguments["groups"],
         transposed=True, output_padding=call.pair("output_padding")[1],
     )  # fmt: skip
     return operation, [call.source("input")]
+
+
+def _multiplied(up: int, extent: int, padding: int) -> Reach:
+    # With a stride of 1 it is a convolution with the padding that is left.
+    return Reach(up=up, extent=extent, before=padding if up > 1 else extent - 1 - padding)
 
 
 def batch_norm(call: Call) -> Built:
@@ -59,9 +64,11 @@ def max_pool(call: Call) -> list[Built | NotLocalError]:
     """Maximum of each window and, for unpooling, its place in the window."""
     kernel, padding, dilation = call.pair("kernel_size"), call.pair("padding"), call.pair("dilation")
     stride = call.pair("stride") if call.arguments["stride"] else kernel
+    reach, across = (
+        Reach(down=stride[i], extent=(kernel[i] - 1) * dilation[i] + 1, before=padding[i]) for i in (0, 1)
+    )
     operation = Window(
-        reach=Reach(down=stride[0], extent=(kernel[0] - 1) * dilation[0] + 1, before=padding[0]),
-        fill=float("-inf"), columns=Fraction(1, stride[1]),
+        reach=reach, fill=float("-inf"), across=across,
         function=partial(
             F.max_pool2d, kernel_size=kernel, stride=stride, padding=(0, padding[1]), dilation=dilation,
             ceil_mode=call.arguments["ceil_mode"],
@@ -76,7 +83,7 @@ def _places(call: Call, pooled: Window) -> Built | NotLocalError:
     divides = all(size % kernel[0] == 0 for size in source.shape[2:])
     if not (plain and divides and kernel[0] == kernel[1] <= 16 and call.pair("dilation") == (1, 1)):
         return call.refuse("indices of maxima are kept for squares that do not overlap only")
-    return Maxima(reach=pooled.reach, columns=pooled.columns, side=kernel[0]), [source]
+    return Maxima(reach=pooled.reach, across=pooled.across, side=kernel[0]), [source]
 
 
 def unpool(call: Call) -> Built:
@@ -86,7 +93,7 @@ def unpool(call: Call) -> Built:
     if call.shape[2:] != tuple(side * size for size in values.shape[2:]) or values.shape != places.shape:
         raise call.refuse("it must undo the pooling whose indices it takes")
     reach = Reach(up=side, extent=side)
-    return Unpool(reach=reach, lead=0, columns=Fraction(side), side=side), [values, places]
+    return Unpool(reach=reach, lead=0, across=reach, side=side), [values, places]
 
 
 def average_pool(call: Call) -> Built:
@@ -106,8 +113,8 @@ def average_pool(call: Call) -> Built:
         F.avg_pool2d, kernel_size=kernel, stride=stride, padding=(0, padding[1]),
         divisor_override=call.arguments["divisor_override"],
     )  # fmt: skip
-    reach = Reach(down=stride[0], extent=kernel[0], before=padding[0])
-    return Window(reach=reach, fill=0.0, columns=Fraction(1, stride[1]), function=function), [source]
+    reach, across = (Reach(down=stride[i], extent=kernel[i], before=padding[i]) for i in (0, 1))
+    return Window(reach=reach, fill=0.0, across=across, function=function), [source]
 
 
 def upsample(call: Call, mode: Literal["nearest", "bilinear"]) -> Built:
@@ -119,17 +126,18 @@ def upsample(call: Call, mode: Literal["nearest", "bilinear"]) -> Built:
     factors = (after[0] // before[0], after[1] // before[1])
     if 0 in factors or after != (factors[0] * before[0], factors[1] * before[1]):
         raise call.refuse(f"from {before} to {after} is no upsampling by whole numbers")
-    up = factors[0]
-    if mode == "nearest" or up == 1:
-        reach, lead = Reach(up=up, extent=up), 0
-    elif up & (up - 1) == 0:
-        reach, lead = Reach(up=up, extent=2 * up, before=up // 2), 0
-    else:
-        reach, lead = Reach(up=up, extent=3 * up, before=up), up
-    operation = Upsample(
-        reach=reach, fill="edge", lead=lead, columns=Fraction(factors[1]), mode=mode, factors=factors
-    )
+    (reach, lead), (across, _) = (_enlarged(up, mode) for up in factors)
+    operation = Upsample(reach=reach, fill="edge", lead=lead, across=across, mode=mode, factors=factors)
     return operation, [source]
+
+
+def _enlarged(up: int, mode: str) -> tuple[Reach, int]:
+    """Say what enlarging `up` times reads, and which row (or column) comes out first."""
+    if mode == "nearest" or up == 1:
+        return Reach(up=up, extent=up), 0
+    if up & (up - 1) == 0:
+        return Reach(up=up, extent=2 * up, before=up // 2), 0
+    return Reach(up=up, extent=3 * up, before=up), up
 
 
 def pixel_shuffle(call: Call) -> Built:
@@ -137,7 +145,7 @@ def pixel_shuffle(call: Call) -> Built:
     factor = call.arguments["upscale_factor"]
     function = partial(F.pixel_shuffle, upscale_factor=factor)
     reach = Reach(up=factor, extent=factor)
-    operation = Window(reach=reach, lead=0, columns=Fraction(factor), function=function)
+    operation = Window(reach=reach, lead=0, across=reach, function=function)
     return operation, [call.source("self")]
 
 
@@ -146,7 +154,7 @@ def pixel_unshuffle(call: Call) -> Built:
     factor = call.arguments["downscale_factor"]
     function = partial(F.pixel_unshuffle, downscale_factor=factor)
     reach = Reach(down=factor, extent=factor)
-    return Window(reach=reach, columns=Fraction(1, factor), function=function), [call.source("self")]
+    return Window(reach=reach, across=reach, function=function), [call.source("self")]
 
 
 def constant_pad(call: Call) -> Built:
@@ -156,7 +164,9 @@ def constant_pad(call: Call) -> Built:
     left, right, above, _ = (*call.arguments["pad"], 0, 0)[:4]
     value = float(call.arguments["value"])
     function = partial(F.pad, pad=(left, right, 0, 0), value=value)
-    return Window(reach=Reach(before=above), fill=value, function=function), [call.source("self")]
+    return Window(reach=Reach(before=above), fill=value, across=Reach(before=left), function=function), [
+        call.source("self")
+    ]
 
 
 def replication_pad(call: Call) -> Built:
@@ -165,7 +175,9 @@ def replication_pad(call: Call) -> Built:
     # Every row must wait for the first one of the image, and find the last one in the buffer.
     reach = Reach(extent=above + 2, before=above + 1)
     function = partial(_pad_sides, left, right)
-    return Window(reach=reach, fill="edge", function=function), [call.source("self")]
+    return Window(reach=reach, fill="edge", across=Reach(before=left), function=function), [
+        call.source("self")
+    ]
 
 
 def _pad_sides(left: int, right: int, strip: Tensor) -> Tensor:

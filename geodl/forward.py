@@ -5,7 +5,7 @@ threads read and write meanwhile, and so that torch keeps a single pool of compu
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -121,7 +121,7 @@ class Forward:
         first: int,
         margin: int,
         rows: tuple[int, int] | None = None,
-        probabilities: bool = False,
+        layers: Collection[str] = ("class",),
     ) -> "RowStream":
         """Begin to feed a panel of a canvas to the network, which must have a `graph`, from top to bottom.
 
@@ -135,12 +135,12 @@ class Forward:
             Columns to leave out on each side of the result.
         rows : tuple of int, optional
             Rows ``start..stop`` of the canvas of which the result is wanted; by default all.
-        probabilities : bool
-            Also give the probability of every class.
+        layers : collection of str
+            What to give, of `geodl.task.LAYERS`.
         """
         stream = self._stream(strip, width, margin)
         stream.start(height=height, first=first, rows=rows)
-        return RowStream(self, stream, height - first, margin, probabilities)
+        return RowStream(self, stream, height - first, margin, layers)
 
     def _stream(self, strip: int, width: int, margin: int) -> Stream:
         """Return the network as a stream; the one used last is kept, with its buffers."""
@@ -162,7 +162,7 @@ class Forward:
         scaling = Scaling(gain=(1.0,) * zeros.shape[1], bias=(0.0,) * zeros.shape[1])
         tiles = Tiles(pixels=zeros, valid=np.ones((count, rows, tile[1]), dtype=bool), scaling=scaling)
         if strip is None:
-            self.classify(tiles)
+            self.classify(tiles, ("class", "confidence"))
             return
         stream = self.start_rows(strip=strip, width=tile[1], height=2**30, first=0, margin=0)
         for _ in range(-(-tile[0] // strip)):
@@ -183,22 +183,18 @@ class Forward:
         parts = self._in_parts(tiles, lambda part: self._scores(part).softmax(dim=1).cpu().numpy())
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def classify(self, tiles: Tiles, margin: int = 0, *, probabilities: bool = False) -> Scores:
-        """Classify a batch of tiles but for `margin` pixels on each side.
+    def classify(self, tiles: Tiles, layers: Collection[str], margin: int = 0) -> Scores:
+        """Classify a batch of tiles but for `margin` pixels on each side; `layers` as for `classify`.
 
         Raises
         ------
         GeodlError
             As `probabilities`.
         """
-        parts = self._in_parts(tiles, lambda part: self._classify(part, margin, probabilities))
+        parts = self._in_parts(tiles, lambda part: self._classify(part, margin, layers))
         if len(parts) == 1:
             return parts[0]
-        return Scores(
-            classes=np.concatenate([part.classes for part in parts]),
-            confidence=np.concatenate([part.confidence for part in parts]),
-            probability=np.concatenate([part.probability for part in parts]) if probabilities else None,  # type: ignore[misc]
-        )
+        return {layer: np.concatenate([part[layer] for part in parts]) for layer in layers}
 
     def _in_parts(self, tiles: Tiles, run: Callable[[Tiles], T]) -> list[T]:
         """Run the batch on the device; where its memory is too small, by halves.
@@ -247,22 +243,22 @@ class Forward:
         return pixels.to(self._dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def _classify(self, tiles: Tiles, margin: int, probabilities: bool) -> Scores:
+    def _classify(self, tiles: Tiles, margin: int, layers: Collection[str]) -> Scores:
         scores = self._scores(tiles)
         rows, columns = (slice(margin, size - margin) for size in scores.shape[-2:])
-        return classify(scores[..., rows, columns], self.spec.class_values, probabilities=probabilities)
+        return classify(scores[..., rows, columns], self.spec.class_values, layers)
 
 
 class RowStream:
     """A panel of a scene on its way through a network, from `Forward.start_rows`."""
 
     def __init__(
-        self, forward: Forward, stream: Stream, height: int, margin: int, probabilities: bool
+        self, forward: Forward, stream: Stream, height: int, margin: int, layers: Collection[str]
     ) -> None:
         self._forward, self._stream, self._left = forward, stream, height
         beside = margin - stream.plan.trims[-1]  # the others are left out on the way
         self._columns = slice(beside, -beside or None)
-        self._probabilities = probabilities
+        self._layers = layers
 
     def push(self, tiles: Tiles) -> list[tuple[int, Scores]]:
         """Feed the next rows, as a single tile.
@@ -296,7 +292,7 @@ class RowStream:
 
     def _classify(self, scores: Tensor) -> Scores:
         kept = scores[..., self._columns].float()
-        return classify(kept, self._forward.spec.class_values, probabilities=self._probabilities)
+        return classify(kept, self._forward.spec.class_values, self._layers)
 
 
 _lock = threading.Lock()

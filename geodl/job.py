@@ -16,7 +16,7 @@ from geodl.plan import parse_bytes
 from geodl.publish import safe_name
 from geodl.scene_run import OneSceneRun, Planner, prepare
 from geodl.sources import Source
-from geodl.task import PRODUCTS
+from geodl.task import PRODUCTS, USUAL
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -45,7 +45,7 @@ class RunOptions:
     probabilities : bool
         Also write the probability of every class.
     products : tuple of str
-        Which of ``map``, ``confidence`` and ``vectors`` to write.
+        Which of ``map``, ``confidence``, ``entropy`` and ``vectors`` to write.
     """
 
     block: int | None = None
@@ -55,7 +55,7 @@ class RunOptions:
     batch: int | None = None
     tile: int | None = None
     probabilities: bool = False
-    products: tuple[str, ...] = PRODUCTS
+    products: tuple[str, ...] = USUAL
 
     def __post_init__(self) -> None:
         for name in ("block", "batch", "tile"):

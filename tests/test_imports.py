@@ -74,6 +74,7 @@ MAY_IMPORT = {
         "products",
         "publish",
         "store",
+        "task",
         "tiles",
     },
     "job": {"batch", "errors", "models", "plan", "publish", "scene_run", "sources", "task"},

@@ -22,6 +22,7 @@ from geodl.models.fold import fold_batch_norms
 from geodl.models.precision import as_bfloat16
 from geodl.scores import Scores, classify
 from geodl.stream import Graph, NotLocalError, Plan, Stream, trace
+from geodl.views import VIEWS, Views, turn, turn_back
 
 T = TypeVar("T")
 
@@ -183,15 +184,19 @@ class Forward:
         parts = self._in_parts(tiles, lambda part: self._scores(part).softmax(dim=1).cpu().numpy())
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def classify(self, tiles: Tiles, layers: Collection[str], margin: int = 0) -> Scores:
+    def classify(
+        self, tiles: Tiles, layers: Collection[str], margin: int = 0, *, turned: bool = False
+    ) -> Scores:
         """Classify a batch of tiles but for `margin` pixels on each side; `layers` as for `classify`.
+
+        With `turned` by the mean probabilities of the eight views of a tile, turned and mirrored.
 
         Raises
         ------
         GeodlError
             As `probabilities`.
         """
-        parts = self._in_parts(tiles, lambda part: self._classify(part, margin, layers))
+        parts = self._in_parts(tiles, lambda part: self._classify(part, margin, layers, turned))
         if len(parts) == 1:
             return parts[0]
         return {layer: np.concatenate([part[layer] for part in parts]) for layer in layers}
@@ -217,9 +222,19 @@ class Forward:
                 ) from error
             return [part for half in tiles.halves() for part in self._in_parts(half, run)]
 
+    def _views(self, tiles: Tiles) -> Views:
+        """Probabilities of the tiles as they are, turned by 90, 180 and 270 degrees, and mirrored."""
+        inputs, views = self.inputs(tiles), Views()
+        for view in range(VIEWS):
+            seen = turn(inputs, view).contiguous(memory_format=torch.channels_last)
+            views.add(turn_back(self._run(seen), view).softmax(dim=1))
+        return views
+
     @torch.inference_mode()
     def _scores(self, tiles: Tiles) -> Tensor:
-        inputs = self.inputs(tiles)
+        return self._run(self.inputs(tiles))
+
+    def _run(self, inputs: Tensor) -> Tensor:
         outputs: Tensor = self._over_tiles()(inputs)
         if outputs.shape[1] != len(self.spec.classes) or outputs.shape[-2:] != inputs.shape[-2:]:
             raise ModelError(
@@ -243,10 +258,16 @@ class Forward:
         return pixels.to(self._dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def _classify(self, tiles: Tiles, margin: int, layers: Collection[str]) -> Scores:
-        scores = self._scores(tiles)
+    def _classify(self, tiles: Tiles, margin: int, layers: Collection[str], turned: bool) -> Scores:
+        views = self._views(tiles) if turned else None
+        scores = views.mean.log() if views else self._scores(tiles)
         rows, columns = (slice(margin, size - margin) for size in scores.shape[-2:])
-        return classify(scores[..., rows, columns], self.spec.class_values, layers)
+        found = classify(
+            scores[..., rows, columns], self.spec.class_values, [name for name in layers if name != "spread"]
+        )
+        if views and "spread" in layers:
+            found["spread"] = views.spread()[..., rows, columns].cpu().numpy()
+        return found
 
 
 class RowStream:

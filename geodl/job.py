@@ -44,6 +44,8 @@ class RunOptions:
         Largest side of a tile in pixels, for networks that else run as a stream of rows, too.
     probabilities : bool
         Also write the probability of every class.
+    tta : bool
+        Average eight views of every tile, turned and mirrored, and write their spread.
     products : tuple of str
         Which of ``map``, ``confidence``, ``entropy`` and ``vectors`` to write.
     """
@@ -55,6 +57,7 @@ class RunOptions:
     batch: int | None = None
     tile: int | None = None
     probabilities: bool = False
+    tta: bool = False
     products: tuple[str, ...] = USUAL
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ GPU_BATCH = 8
 _TITLES = {
     "confidence": "probability of the class",
     "entropy": "entropy of the class probabilities, as a share of its maximum",
+    "spread": "standard deviation of the class's probability over turned views",
     "probability": "class probability",
 }
 BF16_AGREES = 0.999  # share of equal classes from which bfloat16 is taken without being asked for
@@ -36,6 +37,7 @@ def make_job(
     model: Model | str,
     *,
     layers: tuple[str, ...] = ("class", "confidence"),
+    turned: bool = False,
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
@@ -44,8 +46,9 @@ def make_job(
 ) -> Job:
     """Check that scene and model fit, and bind them; parameters as for `predict`.
 
-    `layers` are those of `geodl.task.LAYERS` that are wanted, in its order, ``class`` among them; `phase`
-    shifts the lattice of tiles up and left by so many rows and columns, multiples of the stride.
+    `layers` are those of `geodl.task.LAYERS` that are wanted, in its order, ``class`` among them; `turned`
+    averages turned and mirrored views; `phase` shifts the lattice of tiles up and left by so many rows and
+    columns, multiples of the stride.
 
     Raises
     ------
@@ -67,6 +70,11 @@ def make_job(
     check_fit(scene, model.spec)
     place = resolve_device(device)
     precision = _resolve_precision(precision, model.spec, place)
+    if "spread" in layers and model.spec.stitch == "blend":
+        raise OptionError(
+            "--tta", f"the tiles of model {model.spec.name} are blended", "leave it out, or use a local model"
+        )
+    tile = model.spec.tile if turned and tile is None else tile  # a stream runs one way only
     cell, strip = _resolve_cell(tile, scene, model, place.type, precision)
     return Job(
         scene=select_bands(scene, model.spec.band_names),
@@ -77,6 +85,7 @@ def make_job(
         cell=cell,
         strip=strip,
         layers=layers,
+        turned=turned,
         phase=phase,
         chunk=tiles.CHUNK,
     )
@@ -128,6 +137,7 @@ def predict(
     *,
     probabilities: bool = False,
     entropy: bool = False,
+    tta: bool = False,
     block: int = DEFAULT_BLOCK,
     device: str = "auto",
     precision: str = "auto",
@@ -150,6 +160,9 @@ def predict(
     entropy : bool
         Also return how undecided the model is: the Shannon entropy of the probabilities as a share of its
         maximum, 0 certain, 1 all classes alike.
+    tta : bool
+        Average the probabilities of eight views of every tile, turned and mirrored, and also return their
+        ``spread``: the standard deviation of the class's probability. Eight times the work.
     block : int
         Side of a block in pixels, rounded down to whole chunks of tiles, at least one.
     device : str
@@ -167,7 +180,8 @@ def predict(
     -------
     xarray.Dataset
         ``class`` (uint8, 255 = no data), ``confidence`` (float32, NaN = no data) and on request
-        ``entropy`` with dims (y, x), ``probability`` with dims (class_name, y, x); on the scene's grid.
+        ``entropy`` and ``spread`` with dims (y, x), ``probability`` with dims (class_name, y, x); on the
+        scene's grid.
 
     Raises
     ------
@@ -180,11 +194,12 @@ def predict(
     job = make_job(
         scene,
         model,
-        layers=layers_of(products, probabilities=probabilities),
+        layers=layers_of(products, probabilities=probabilities, turned=tta),
         device=device,
         precision=precision,
         batch=batch,
         tile=tile,
+        turned=tta,
     )
     arrays = _lazy_blocks(job, block)
     coords = {name: c for name, c in job.scene.coords.items() if name in ("y", "x", "spatial_ref")}

@@ -53,6 +53,7 @@ def provenance_of(job: Job, products: Sequence[str] = USUAL) -> dict[str, Any]:
         "model": {"name": spec.name, "hash": job.model.hash, "task": spec.task, "licence": spec.licence},
         "options": {
             "layers": list(job.layers),
+            "tta": job.turned,
             "device": job.device,
             "precision": job.precision,
             "cell": list(job.lattice.core),
@@ -85,6 +86,9 @@ def write_files(product: Product, job: Job, store: BlockStore, provenance: Mappi
     if "entropy" in wanted:
         layers["entropy"] = ("entropy.tif", _percent(["entropy"], tags))
         write_style(confidence_style(doubt=True), product.path("entropy.qml"))
+    if "spread" in job.layers:
+        layers["spread"] = ("spread.tif", _percent(["spread"], tags))
+        write_style(confidence_style(0.5, doubt=True), product.path("spread.qml"))
     if "probability" in job.layers:
         layers["probability"] = ("probability.tif", _percent([c.name for c in classes], tags))
 

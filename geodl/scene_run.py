@@ -38,7 +38,8 @@ def job_of(scene: xr.DataArray, model: Model, options: "RunOptions") -> Job:
     return make_job(
         scene,
         model,
-        layers=layers_of(options.products, probabilities=options.probabilities),
+        layers=layers_of(options.products, probabilities=options.probabilities, turned=options.tta),
+        turned=options.tta,
         device=options.device,
         precision=options.precision,
         batch=options.batch,

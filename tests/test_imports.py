@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "pixels": {"scene", "tiles"},
     "stream": {"errors"},
     "scores": {"errors"},
-    "forward": {"errors", "heap", "match", "models", "scores", "stream"},
+    "views": set(),
+    "forward": {"errors", "heap", "match", "models", "scores", "stream", "views"},
     "block": {
         "ahead",
         "errors",

@@ -38,7 +38,7 @@ def _compute(
             scores = None
             if group is not None:
                 with named(job, group.place):
-                    scores = forward.classify(group.tiles, job.layers, job.lattice.halo)
+                    scores = forward.classify(group.tiles, job.layers, job.lattice.halo, turned=job.turned)
             yield chunk, valid, group, scores
 
 

@@ -36,6 +36,8 @@ class Job:
         tiles.
     layers : tuple of str
         What pieces carry, of `geodl.task.LAYERS`.
+    turned : bool
+        Whether the probabilities are the mean over turned and mirrored views; over tiles only.
     phase : tuple of int
         Shift of the lattice, see `Lattice`.
     chunk : int
@@ -50,6 +52,7 @@ class Job:
     cell: tuple[int, int]
     strip: int | None = None
     layers: tuple[str, ...] = ("class", "confidence")
+    turned: bool = False
     phase: tuple[int, int] = (0, 0)
     chunk: int = CHUNK
 

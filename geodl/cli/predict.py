@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     help=f"Which of {', '.join(PRODUCTS)} to write, with commas.",
 )
 @click.option("--probabilities", is_flag=True, help="Also write the probability of every class.")
+@click.option(
+    "--tta",
+    is_flag=True,
+    help="Average eight views, turned and mirrored, and write how they differ; eight times the work.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what it would take: blocks, memory, disk, time.")
 def predict(
     files: tuple[str, ...], model: str, out: Path, stack: bool, scheduler: str | None, dry_run: bool,

@@ -5,7 +5,7 @@ threads read and write meanwhile, and so that torch keeps a single pool of compu
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,6 +22,7 @@ from geodl.models.fold import fold_batch_norms
 from geodl.models.precision import as_bfloat16
 from geodl.scores import Scores, classify
 from geodl.stream import Graph, NotLocalError, Plan, Stream, trace
+from geodl.views import VIEWS, Views, turn, turn_back
 
 T = TypeVar("T")
 
@@ -77,7 +78,7 @@ class Forward:
         self.spec = model.spec
         self._singly = self.device.type == "cpu"
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._streams: dict[tuple[int, int], Stream] = {}
+        self._streams: dict[tuple[int, int, int], Stream] = {}
         self._model = model
         self._network: nn.Module | None = None
         self._graph: Graph | GeodlError | None = None
@@ -113,7 +114,15 @@ class Forward:
         return trace(network, bands=len(self.spec.bands), stride=self.spec.stride, dtype=dtype)
 
     def start_rows(
-        self, *, strip: int, width: int, height: int, first: int, margin: int, probabilities: bool = False
+        self,
+        *,
+        strip: int,
+        width: int,
+        height: int,
+        first: int,
+        margin: int,
+        rows: tuple[int, int] | None = None,
+        layers: Collection[str] = ("class",),
     ) -> "RowStream":
         """Begin to feed a panel of a canvas to the network, which must have a `graph`, from top to bottom.
 
@@ -125,22 +134,24 @@ class Forward:
             Rows of the canvas, and the row with which the panel begins.
         margin : int
             Columns to leave out on each side of the result.
-        probabilities : bool
-            Also give the probability of every class.
+        rows : tuple of int, optional
+            Rows ``start..stop`` of the canvas of which the result is wanted; by default all.
+        layers : collection of str
+            What to give, of `geodl.task.LAYERS`.
         """
-        stream = self._stream(strip, width)
-        stream.start(height=height, first=first)
-        return RowStream(self, stream, height - first, slice(margin, width - margin), probabilities)
+        stream = self._stream(strip, width, margin)
+        stream.start(height=height, first=first, rows=rows)
+        return RowStream(self, stream, height - first, margin, layers)
 
-    def _stream(self, strip: int, width: int) -> Stream:
+    def _stream(self, strip: int, width: int, margin: int) -> Stream:
         """Return the network as a stream; the one used last is kept, with its buffers."""
-        key = (strip, width)
+        key = (strip, width, margin)
         if key not in self._streams:
             graph = self.graph
             if isinstance(graph, GeodlError):
                 raise graph
             self._streams.clear()
-            plan = Plan(graph=graph, strip=strip)
+            plan = Plan(graph=graph, strip=strip, beside=margin)
             stream = self._thread.submit(lambda: Stream(plan, width=width, device=self.device)).result()
             self._streams[key] = stream
         return self._streams[key]
@@ -152,7 +163,7 @@ class Forward:
         scaling = Scaling(gain=(1.0,) * zeros.shape[1], bias=(0.0,) * zeros.shape[1])
         tiles = Tiles(pixels=zeros, valid=np.ones((count, rows, tile[1]), dtype=bool), scaling=scaling)
         if strip is None:
-            self.classify(tiles)
+            self.classify(tiles, ("class", "confidence"))
             return
         stream = self.start_rows(strip=strip, width=tile[1], height=2**30, first=0, margin=0)
         for _ in range(-(-tile[0] // strip)):
@@ -173,22 +184,22 @@ class Forward:
         parts = self._in_parts(tiles, lambda part: self._scores(part).softmax(dim=1).cpu().numpy())
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def classify(self, tiles: Tiles, margin: int = 0, *, probabilities: bool = False) -> Scores:
-        """Classify a batch of tiles but for `margin` pixels on each side.
+    def classify(
+        self, tiles: Tiles, layers: Collection[str], margin: int = 0, *, turned: bool = False
+    ) -> Scores:
+        """Classify a batch of tiles but for `margin` pixels on each side; `layers` as for `classify`.
+
+        With `turned` by the mean probabilities of the eight views of a tile, turned and mirrored.
 
         Raises
         ------
         GeodlError
             As `probabilities`.
         """
-        parts = self._in_parts(tiles, lambda part: self._classify(part, margin, probabilities))
+        parts = self._in_parts(tiles, lambda part: self._classify(part, margin, layers, turned))
         if len(parts) == 1:
             return parts[0]
-        return Scores(
-            classes=np.concatenate([part.classes for part in parts]),
-            confidence=np.concatenate([part.confidence for part in parts]),
-            probability=np.concatenate([part.probability for part in parts]) if probabilities else None,  # type: ignore[misc]
-        )
+        return {layer: np.concatenate([part[layer] for part in parts]) for layer in layers}
 
     def _in_parts(self, tiles: Tiles, run: Callable[[Tiles], T]) -> list[T]:
         """Run the batch on the device; where its memory is too small, by halves.
@@ -211,9 +222,19 @@ class Forward:
                 ) from error
             return [part for half in tiles.halves() for part in self._in_parts(half, run)]
 
+    def _views(self, tiles: Tiles) -> Views:
+        """Probabilities of the tiles as they are, turned by 90, 180 and 270 degrees, and mirrored."""
+        inputs, views = self.inputs(tiles), Views()
+        for view in range(VIEWS):
+            seen = turn(inputs, view).contiguous(memory_format=torch.channels_last)
+            views.add(turn_back(self._run(seen), view).softmax(dim=1))
+        return views
+
     @torch.inference_mode()
     def _scores(self, tiles: Tiles) -> Tensor:
-        inputs = self.inputs(tiles)
+        return self._run(self.inputs(tiles))
+
+    def _run(self, inputs: Tensor) -> Tensor:
         outputs: Tensor = self._over_tiles()(inputs)
         if outputs.shape[1] != len(self.spec.classes) or outputs.shape[-2:] != inputs.shape[-2:]:
             raise ModelError(
@@ -237,20 +258,28 @@ class Forward:
         return pixels.to(self._dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def _classify(self, tiles: Tiles, margin: int, probabilities: bool) -> Scores:
-        scores = self._scores(tiles)
+    def _classify(self, tiles: Tiles, margin: int, layers: Collection[str], turned: bool) -> Scores:
+        views = self._views(tiles) if turned else None
+        scores = views.mean.log() if views else self._scores(tiles)
         rows, columns = (slice(margin, size - margin) for size in scores.shape[-2:])
-        return classify(scores[..., rows, columns], self.spec.class_values, probabilities=probabilities)
+        found = classify(
+            scores[..., rows, columns], self.spec.class_values, [name for name in layers if name != "spread"]
+        )
+        if views and "spread" in layers:
+            found["spread"] = views.spread()[..., rows, columns].cpu().numpy()
+        return found
 
 
 class RowStream:
     """A panel of a scene on its way through a network, from `Forward.start_rows`."""
 
     def __init__(
-        self, forward: Forward, stream: Stream, height: int, columns: slice, probabilities: bool
+        self, forward: Forward, stream: Stream, height: int, margin: int, layers: Collection[str]
     ) -> None:
         self._forward, self._stream, self._left = forward, stream, height
-        self._columns, self._probabilities = columns, probabilities
+        beside = margin - stream.plan.trims[-1]  # the others are left out on the way
+        self._columns = slice(beside, -beside or None)
+        self._layers = layers
 
     def push(self, tiles: Tiles) -> list[tuple[int, Scores]]:
         """Feed the next rows, as a single tile.
@@ -284,7 +313,7 @@ class RowStream:
 
     def _classify(self, scores: Tensor) -> Scores:
         kept = scores[..., self._columns].float()
-        return classify(kept, self._forward.spec.class_values, probabilities=self._probabilities)
+        return classify(kept, self._forward.spec.class_values, self._layers)
 
 
 _lock = threading.Lock()

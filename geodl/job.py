@@ -16,7 +16,7 @@ from geodl.plan import parse_bytes
 from geodl.publish import safe_name
 from geodl.scene_run import OneSceneRun, Planner, prepare
 from geodl.sources import Source
-from geodl.task import PRODUCTS
+from geodl.task import PRODUCTS, USUAL
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -44,8 +44,10 @@ class RunOptions:
         Largest side of a tile in pixels, for networks that else run as a stream of rows, too.
     probabilities : bool
         Also write the probability of every class.
+    tta : bool
+        Average eight views of every tile, turned and mirrored, and write their spread.
     products : tuple of str
-        Which of ``map``, ``confidence`` and ``vectors`` to write.
+        Which of ``map``, ``confidence``, ``entropy`` and ``vectors`` to write.
     """
 
     block: int | None = None
@@ -55,7 +57,8 @@ class RunOptions:
     batch: int | None = None
     tile: int | None = None
     probabilities: bool = False
-    products: tuple[str, ...] = PRODUCTS
+    tta: bool = False
+    products: tuple[str, ...] = USUAL
 
     def __post_init__(self) -> None:
         for name in ("block", "batch", "tile"):

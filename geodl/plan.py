@@ -109,7 +109,7 @@ def make_plan(
         rows, columns = min(rows, BLENDED_BLOCK), min(columns, BLENDED_BLOCK)
     blocks = lattice.blocks(_rows_for(job, rows, columns, workers), max(columns, 1))
     widest = max(block.window.width for block in blocks)
-    variables = 2 + (len(job.model.spec.classes) if job.probabilities else 0)
+    variables = sum(_planes(job).values())
     return Plan(
         blocks=blocks,
         memory=fixed + _passing(job) + _kept(job, widest),
@@ -142,11 +142,18 @@ def _passing(job: Job) -> int:
     lattice, scene = job.lattice, job.scene
     seen = (job.strip or lattice.tile[0]) * lattice.tile[1]
     chunk = lattice.core[0] * lattice.core[1] * lattice.chunk[0] * lattice.chunk[1]
-    result = 1 + 4 + 1 + (5 * len(job.model.spec.classes) if job.probabilities else 0)
+    # As floats, and in percent for the store; the class is one byte for both.
+    result = sum(1 if name == "class" else 5 * count for name, count in _planes(job).items())
     blended = 0
     if job.model.spec.stitch == "blend":
         blended = 4 * len(job.model.spec.classes) * BLENDED_BLOCK**2
     return _QUEUED * (seen * scene.sizes["band"] * scene.dtype.itemsize + chunk * result) + blended
+
+
+def _planes(job: Job) -> dict[str, int]:
+    """Bands of each layer."""
+    classes = len(job.model.spec.classes)
+    return {layer: classes if layer == "probability" else 1 for layer in job.layers}
 
 
 def resident_bytes() -> int | None:

@@ -15,7 +15,7 @@ from geodl.match import check_fit
 from geodl.models.bundle import Model, load_model
 from geodl.models.spec import NODATA_CLASS, ModelSpec, flag_attributes
 from geodl.scene.adopt import as_scene, select_bands
-from geodl.task import TASKS
+from geodl.task import TASKS, layers_of
 from geodl.tiles import Block
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 DEFAULT_BLOCK = 2048
 GPU_BATCH = 8
+_TITLES = {
+    "confidence": "probability of the class",
+    "entropy": "entropy of the class probabilities, as a share of its maximum",
+    "spread": "standard deviation of the class's probability over turned views",
+    "probability": "class probability",
+}
 BF16_AGREES = 0.999  # share of equal classes from which bfloat16 is taken without being asked for
 
 
@@ -30,7 +36,8 @@ def make_job(
     scene: xr.DataArray,
     model: Model | str,
     *,
-    probabilities: bool = False,
+    layers: tuple[str, ...] = ("class", "confidence"),
+    turned: bool = False,
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
@@ -39,7 +46,9 @@ def make_job(
 ) -> Job:
     """Check that scene and model fit, and bind them; parameters as for `predict`.
 
-    `phase` shifts the lattice of tiles up and left by so many rows and columns, multiples of the stride.
+    `layers` are those of `geodl.task.LAYERS` that are wanted, in its order, ``class`` among them; `turned`
+    averages turned and mirrored views; `phase` shifts the lattice of tiles up and left by so many rows and
+    columns, multiples of the stride.
 
     Raises
     ------
@@ -61,6 +70,11 @@ def make_job(
     check_fit(scene, model.spec)
     place = resolve_device(device)
     precision = _resolve_precision(precision, model.spec, place)
+    if "spread" in layers and model.spec.stitch == "blend":
+        raise OptionError(
+            "--tta", f"the tiles of model {model.spec.name} are blended", "leave it out, or use a local model"
+        )
+    tile = model.spec.tile if turned and tile is None else tile  # a stream runs one way only
     cell, strip = _resolve_cell(tile, scene, model, place.type, precision)
     return Job(
         scene=select_bands(scene, model.spec.band_names),
@@ -70,7 +84,8 @@ def make_job(
         batch=batch or (1 if place.type == "cpu" else GPU_BATCH),
         cell=cell,
         strip=strip,
-        probabilities=probabilities,
+        layers=layers,
+        turned=turned,
         phase=phase,
         chunk=tiles.CHUNK,
     )
@@ -121,6 +136,8 @@ def predict(
     model: Model | str,
     *,
     probabilities: bool = False,
+    entropy: bool = False,
+    tta: bool = False,
     block: int = DEFAULT_BLOCK,
     device: str = "auto",
     precision: str = "auto",
@@ -140,6 +157,12 @@ def predict(
         A loaded model, the name of a bundled one, or a model folder.
     probabilities : bool
         Also return the probability of every class.
+    entropy : bool
+        Also return how undecided the model is: the Shannon entropy of the probabilities as a share of its
+        maximum, 0 certain, 1 all classes alike.
+    tta : bool
+        Average the probabilities of eight views of every tile, turned and mirrored, and also return their
+        ``spread``: the standard deviation of the class's probability. Eight times the work.
     block : int
         Side of a block in pixels, rounded down to whole chunks of tiles, at least one.
     device : str
@@ -156,8 +179,9 @@ def predict(
     Returns
     -------
     xarray.Dataset
-        ``class`` (uint8, 255 = no data), ``confidence`` (float32, NaN = no data) with dims (y, x), and
-        on request ``probability`` (float32) with dims (class_name, y, x); on the scene's grid.
+        ``class`` (uint8, 255 = no data), ``confidence`` (float32, NaN = no data) and on request
+        ``entropy`` and ``spread`` with dims (y, x), ``probability`` with dims (class_name, y, x); on the
+        scene's grid.
 
     Raises
     ------
@@ -166,29 +190,32 @@ def predict(
     OptionError
         If an option has a value that cannot be used.
     """
+    products = ("map", "confidence", "entropy") if entropy else ("map", "confidence")
     job = make_job(
         scene,
         model,
-        probabilities=probabilities,
+        layers=layers_of(products, probabilities=probabilities, turned=tta),
         device=device,
         precision=precision,
         batch=batch,
         tile=tile,
+        turned=tta,
     )
     arrays = _lazy_blocks(job, block)
     coords = {name: c for name, c in job.scene.coords.items() if name in ("y", "x", "spatial_ref")}
     spec = job.model.spec
-    variables = {
-        "class": xr.DataArray(arrays[0], dims=("y", "x"), attrs=_class_attributes(spec)),
-        "confidence": xr.DataArray(
-            arrays[1], dims=("y", "x"), attrs={"long_name": "probability of the class", "units": "1"}
-        ),
-    }
     if probabilities:
         coords["class_name"] = xr.DataArray([c.name for c in spec.classes], dims="class_name")
-        variables["probability"] = xr.DataArray(
-            arrays[2], dims=("class_name", "y", "x"), attrs={"long_name": "class probability", "units": "1"}
+    variables = {
+        layer: xr.DataArray(
+            array,
+            dims=("class_name", "y", "x")[-array.ndim :],
+            attrs=_class_attributes(spec)
+            if layer == "class"
+            else {"long_name": _TITLES[layer], "units": "1"},
         )
+        for layer, array in arrays.items()
+    }
     if "spatial_ref" in coords:
         for variable in variables.values():
             variable.encoding["grid_mapping"] = "spatial_ref"
@@ -200,29 +227,30 @@ def _class_attributes(spec: ModelSpec) -> dict[str, Any]:
     return {"long_name": title, "nodata": NODATA_CLASS, **flag_attributes(spec.classes)}
 
 
-def _lazy_blocks(job: Job, side: int) -> list[Any]:
-    """Dask arrays of classes, confidence and, on request, probability, one chunk per block."""
+def _lazy_blocks(job: Job, side: int) -> dict[str, da.Array]:
+    """Dask arrays of the layers of a job, one chunk per block."""
     task = dask.delayed(_whole, pure=False, traverse=False)
     shared = dask.delayed(job, traverse=False)
     rows: dict[int, list[list[da.Array]]] = {}
-    classes = len(job.model.spec.classes)
     for block in job.lattice.blocks(side):
         result, shape = task(shared, block), (block.window.height, block.window.width)
-        arrays = [
-            da.from_delayed(result[0], shape, np.uint8),
-            da.from_delayed(result[1], shape, np.float32),
-        ]
-        if job.probabilities:
-            arrays.append(da.from_delayed(result[2], (classes, *shape), np.float32))
-        rows.setdefault(block.window.row, []).append(arrays)
-    variables = range(3 if job.probabilities else 2)
-    return [da.block([[arrays[v] for arrays in row] for row in rows.values()]) for v in variables]
+        rows.setdefault(block.window.row, []).append(
+            [_lazy(job, result, layer, shape) for layer in job.layers]
+        )
+    return {
+        layer: da.block([[arrays[number] for arrays in row] for row in rows.values()])
+        for number, layer in enumerate(job.layers)
+    }
 
 
-def _whole(job: Job, block: Block) -> tuple[np.ndarray, ...]:
-    """Compute classes, confidence and, on request, probability of a block in one piece."""
+def _lazy(job: Job, result: Any, layer: str, shape: tuple[int, int]) -> da.Array:
+    lead = (len(job.model.spec.classes),) if layer == "probability" else ()
+    return da.from_delayed(result[layer], (*lead, *shape), np.uint8 if layer == "class" else np.float32)
+
+
+def _whole(job: Job, block: Block) -> dict[str, np.ndarray]:
+    """Compute the layers of a block in one piece."""
     whole = empty_piece(job, block)
     for piece in process_block(job, block):
-        whole.put(piece.chunk.window, piece.classes, piece.confidence, piece.probability)
-    arrays = (whole.classes, whole.confidence, whole.probability)
-    return tuple(array for array in arrays if array is not None)
+        whole.put(piece.chunk.window, piece.layers)
+    return dict(whole.layers)

@@ -22,7 +22,7 @@ from geodl.publish import (
     write_vectors,
 )
 from geodl.store import NODATA, BlockStore, identify
-from geodl.task import PRODUCTS, TASKS
+from geodl.task import PRODUCTS, TASKS, USUAL
 from geodl.tiles import Window
 from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, vectorize_batches
 from geodl.vector.source import class_raster, fractions
@@ -30,7 +30,7 @@ from geodl.vector.source import class_raster, fractions
 COPY = 2**22  # pixels of the windows in which finished chunks become GeoTIFFs
 
 
-def provenance_of(job: Job, products: Sequence[str] = PRODUCTS) -> dict[str, Any]:
+def provenance_of(job: Job, products: Sequence[str] = USUAL) -> dict[str, Any]:
     """Say as JSON where a product comes from: it goes into every file.
 
     All of it but ``"products"`` decides on the result.
@@ -52,7 +52,8 @@ def provenance_of(job: Job, products: Sequence[str] = PRODUCTS) -> dict[str, Any
         },
         "model": {"name": spec.name, "hash": job.model.hash, "task": spec.task, "licence": spec.licence},
         "options": {
-            "probabilities": job.probabilities,
+            "layers": list(job.layers),
+            "tta": job.turned,
             "device": job.device,
             "precision": job.precision,
             "cell": list(job.lattice.core),
@@ -82,7 +83,13 @@ def write_files(product: Product, job: Job, store: BlockStore, provenance: Mappi
     if "confidence" in wanted:
         layers["confidence"] = ("confidence.tif", _percent(["confidence"], tags))
         write_style(confidence_style(), product.path("confidence.qml"))
-    if job.probabilities:
+    if "entropy" in wanted:
+        layers["entropy"] = ("entropy.tif", _percent(["entropy"], tags))
+        write_style(confidence_style(doubt=True), product.path("entropy.qml"))
+    if "spread" in job.layers:
+        layers["spread"] = ("spread.tif", _percent(["spread"], tags))
+        write_style(confidence_style(0.5, doubt=True), product.path("spread.qml"))
+    if "probability" in job.layers:
         layers["probability"] = ("probability.tif", _percent([c.name for c in classes], tags))
 
     columns = job.lattice.core[1] * job.lattice.chunk[1]

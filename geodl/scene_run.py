@@ -22,6 +22,7 @@ from geodl.products import provenance_of, write_files
 from geodl.publish import Product, read_manifest, safe_name, stage
 from geodl.publish.product import MANIFEST
 from geodl.store import BlockStore, held, key_of, quantise
+from geodl.task import layers_of
 from geodl.tiles import Block, Window
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def job_of(scene: xr.DataArray, model: Model, options: "RunOptions") -> Job:
     return make_job(
         scene,
         model,
-        probabilities=options.probabilities,
+        layers=layers_of(options.products, probabilities=options.probabilities, turned=options.tta),
+        turned=options.tta,
         device=options.device,
         precision=options.precision,
         batch=options.batch,
@@ -123,7 +125,8 @@ def _open_store(work: Path, job: Job, provenance: Mapping[str, Any]) -> BlockSto
         height=lattice.height,
         width=lattice.width,
         chunk=(lattice.core[0] * lattice.chunk[0], lattice.core[1] * lattice.chunk[1]),
-        classes=len(job.model.spec.classes) if job.probabilities else 0,
+        layers=job.layers,
+        classes=len(job.model.spec.classes),
     )
     try:
         store.create()
@@ -161,6 +164,10 @@ class OneSceneRun:
     def task(self, block: Block) -> tuple[Callable[..., None], "Work"]:  # noqa: ARG002 - all blocks alike
         """Return what a worker calls."""
         return run_block, self.work
+
+    def stored(self) -> int:
+        """Return the number of chunks in the store."""
+        return len(self.store.done())
 
     def publish(self, stop: Event) -> Path:
         """Write the product, put it into its place, and remove the blocks."""
@@ -210,9 +217,7 @@ def run_block(work: Work, block: Block) -> None:
     # A worker that died may have computed a part of it.
     for left in work.job.lattice.left_of(block, work.store.done()):
         for piece in process_block(work.job, left):
-            arrays = {"class": piece.classes, "confidence": quantise(piece.confidence)}
-            if piece.probability is not None:
-                arrays["probability"] = quantise(piece.probability)
+            arrays = {name: a if name == "class" else quantise(a) for name, a in piece.layers.items()}
             work.store.write(piece.chunk.window, arrays)
 
 

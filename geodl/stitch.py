@@ -6,6 +6,8 @@ that fall off towards the tile's edge. The weights are fixed by the lattice, so 
 result does not depend on how tiles are grouped into blocks.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 
 from geodl.tiles import Block, Lattice, Window
@@ -79,13 +81,20 @@ class Blend:
         inside = (slice(None), *part.relative_to(self._block.window).slices)
         self.scores[inside] += scores[(slice(None), *part.relative_to(tile).slices)] * weights
 
-    def classify(self, values: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Class values (uint8) and the weighted probability (float32) of the likeliest class per pixel.
+    def classify(self, values: list[int], layers: Collection[str]) -> dict[str, np.ndarray]:
+        """Return layers of `geodl.task.LAYERS` by name, from the weighted probabilities of the classes.
 
-        Of equal ones the first is taken; `values` holds the raster value of each class.
+        ``class`` is uint8, of equal probabilities the first one, `values` being the raster value of each;
+        the others are float32.
         """
         highest = self.scores.max(axis=0)
         classes = np.zeros(highest.shape, dtype=np.uint8)
         for plane, value in zip(self.scores[::-1], reversed(values), strict=True):
             classes[plane == highest] = value
-        return classes, highest
+        found = {"class": classes, "confidence": highest, "probability": self.scores}
+        if "entropy" in layers:
+            nats = np.zeros_like(highest)
+            for plane in self.scores:
+                nats -= plane * np.log(np.maximum(plane, np.finfo(np.float32).tiny))
+            found["entropy"] = np.clip(nats / np.float32(np.log(len(values))), 0, 1)
+        return {layer: found[layer] for layer in layers}

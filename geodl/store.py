@@ -73,7 +73,7 @@ def key_of(description: dict[str, Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockStore:
-    """Class, confidence and probability of the chunks of one run.
+    """Layers of the chunks of one run, the class as it is, the others in whole percent.
 
     Parameters
     ----------
@@ -83,15 +83,18 @@ class BlockStore:
         Size of the scene in pixels.
     chunk : tuple of int
         Height and width of a chunk in pixels; those at the scene's border are smaller.
+    layers : tuple of str
+        What is kept, of `geodl.task.LAYERS`.
     classes : int
-        Number of probability bands; 0 if probabilities are not kept.
+        Number of bands of ``probability``.
     """
 
     folder: Path
     height: int
     width: int
     chunk: tuple[int, int]
-    classes: int = 0
+    layers: tuple[str, ...]
+    classes: int
 
     @property
     def _ledger(self) -> Path:
@@ -100,8 +103,7 @@ class BlockStore:
     @property
     def _variables(self) -> dict[str, tuple[int, ...]]:
         """Names of the arrays and their dimensions before (y, x)."""
-        lead: dict[str, tuple[int, ...]] = {"class": (), "confidence": ()}
-        return {**lead, "probability": (self.classes,)} if self.classes else lead
+        return {layer: (self.classes,) if layer == "probability" else () for layer in self.layers}
 
     def create(self) -> None:
         """Make the store, or take up the one that is there."""
@@ -129,8 +131,17 @@ class BlockStore:
             return False
 
     def done(self) -> set[tuple[int, int]]:
-        """Positions (row, column) of the chunks that the ledger names."""
-        return {tuple(map(int, mark.name.split("-"))) for mark in self._ledger.iterdir()}  # type: ignore[misc]
+        """Positions (row, column) of the chunks that the ledger names.
+
+        Raises
+        ------
+        ProductError
+            If the folder has gone.
+        """
+        try:
+            return {tuple(map(int, mark.name.split("-"))) for mark in self._ledger.iterdir()}  # type: ignore[misc]
+        except OSError as error:
+            raise ProductError(str(self.folder), f"cannot be read ({error})", "run it again") from error
 
     def is_empty(self) -> bool:
         """Whether no chunk is done, or the store has gone."""
@@ -181,7 +192,7 @@ class BlockStore:
             ) from error
 
     def read(self, name: str, window: Window) -> np.ndarray:
-        """Read a window of ``class``, ``confidence`` (y, x) or ``probability`` (class, y, x).
+        """Read a window of a layer: (y, x), ``probability`` (class, y, x).
 
         Raises
         ------

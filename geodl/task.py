@@ -1,5 +1,6 @@
 """What geodl can be asked for: one row of `TASKS` per task."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -36,5 +37,33 @@ TASKS: dict[str, Task] = {
 }
 
 
-PRODUCTS = ("map", "confidence", "vectors")
-"""What a run may leave behind, by the names that users type."""
+LAYERS = ("class", "confidence", "entropy", "spread", "probability")
+"""What can be known of a pixel, in this order: its class, the probability of that class, the Shannon
+entropy of all probabilities as a share of its maximum (0 certain, 1 all classes alike), the standard
+deviation of the class's probability over turned views of the scene, and the probability of every class."""
+
+PRODUCTS: dict[str, tuple[str, ...]] = {
+    "map": ("class",),
+    "confidence": ("confidence",),
+    "entropy": ("entropy",),
+    "vectors": ("class", "confidence"),
+}
+"""What a run may leave behind, by the names that users type, and the layers each is made of."""
+
+USUAL = ("map", "confidence", "vectors")
+"""The products that a run leaves unless told otherwise."""
+
+
+def layers_of(
+    products: Iterable[str], *, probabilities: bool = False, turned: bool = False
+) -> tuple[str, ...]:
+    """Return the layers that products are made of; the class is always among them.
+
+    `probabilities` and `turned` (whether turned views are averaged) add a layer of their own.
+
+    >>> layers_of(["entropy"])
+    ('class', 'entropy')
+    """
+    needed = {"class", *(layer for product in products for layer in PRODUCTS[product])}
+    needed |= {name for name, wanted in (("probability", probabilities), ("spread", turned)) if wanted}
+    return tuple(layer for layer in LAYERS if layer in needed)

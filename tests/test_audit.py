@@ -33,7 +33,10 @@ def whole_map(job):
     probability = np.empty((len(job.model.spec.classes), *shape), np.float32)
     for piece in process_block(job, job.lattice.everything):
         inside = piece.chunk.window.slices
-        classes[inside], probability[(slice(None), *inside)] = piece.classes, piece.probability
+        classes[inside], probability[(slice(None), *inside)] = (
+            piece.layers["class"],
+            piece.layers["probability"],
+        )
     return classes, probability
 
 
@@ -74,7 +77,7 @@ def test_figures_are_those_of_two_whole_maps(scene, kind, request, monkeypatch):
     tile = 96 if kind == "blind_model" else None
     half = 40 if tile else model.spec.core // 2 // 4 * 4
     maps = [
-        whole_map(make_job(scene, model, tile=tile, probabilities=True, phase=phase))
+        whole_map(make_job(scene, model, tile=tile, layers=("class", "probability"), phase=phase))
         for phase in ((0, 0), (half, half))
     ]
     window = Window(11, 13, 190, 280)

@@ -80,6 +80,9 @@ class Counting:
     def size(self, block):
         return 1
 
+    def stored(self):
+        return len([entry for entry in LOG if entry[:2] == ("stored", self.name)])
+
     def task(self, block):
         LOG.append(("submitted", self.name, block.cells[2]))
         return self.function, self.name
@@ -130,6 +133,31 @@ def small_chunks(monkeypatch):
 @pytest.fixture(autouse=True)
 def empty_log():
     LOG.clear()
+
+
+HEARD: list[int] = []
+
+
+def store_by_and_by(name, block):
+    for chunk in range(4):
+        LOG.append(("stored", name, chunk))
+        deadline = time.monotonic() + 10
+        while chunk + 1 not in HEARD and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def test_a_long_block_shows_its_chunks(client, monkeypatch):
+    class Listener(Watch):
+        def advanced(self, number, run, done):
+            HEARD.append(done)
+
+    monkeypatch.setattr("geodl.batch.queue._LOOK", 0.02)
+    HEARD.clear()
+    run = Counting("a", 1, store_by_and_by)
+    run.chunks, run.size = 4, lambda _: 4
+    run_batch([entry_of(run)], client, [Listener()])
+    assert sorted(set(HEARD)) == [0, 1, 2, 3, 4]
+    assert sorted(HEARD) == HEARD
 
 
 def test_a_failure_stops_no_other_scene(client):
@@ -329,9 +357,9 @@ def test_chunks_are_taken_up_whatever_the_blocks_are_now(scenes, tiny_model, cli
         stop_after(2, patch)
         (failed,) = map_all(scenes[:1], tiny_model, out, client, block=16)
         assert failed.status == "failed"
-    (outcome,) = map_all(scenes[:1], tiny_model, out, client, block=120, products=("map",))
+    (outcome,) = map_all(scenes[:1], tiny_model, out, client, block=120, products=("confidence",))
     assert outcome.computed == outcome.chunks - 2
-    assert "confidence.tif" not in names(outcome.product)
+    assert "landcover.tif" not in names(outcome.product)
 
 
 def test_a_block_that_is_damaged_before_it_is_published_is_an_error(

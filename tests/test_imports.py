@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "pixels": {"scene", "tiles"},
     "stream": {"errors"},
     "scores": {"errors"},
-    "forward": {"errors", "heap", "match", "models", "scores", "stream"},
+    "views": set(),
+    "forward": {"errors", "heap", "match", "models", "scores", "stream", "views"},
     "block": {
         "ahead",
         "errors",
@@ -78,6 +79,7 @@ MAY_IMPORT = {
         "products",
         "publish",
         "store",
+        "task",
         "tiles",
     },
     "job": {"batch", "errors", "models", "plan", "publish", "scene_run", "sources", "task"},

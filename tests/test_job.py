@@ -7,6 +7,7 @@ import numpy as np
 import psutil
 import pytest
 import rasterio
+import scipy.stats
 from rasterio.features import shapes
 
 import geodl
@@ -114,6 +115,20 @@ def test_only_the_products_asked_for_are_made(product, scene_file, tiny_model, c
     assert made <= FILES
     for name in {"landcover.tif", "confidence.tif"} & made:
         assert (done / name).read_bytes() == (product / name).read_bytes()
+
+
+def test_entropy_says_where_the_model_is_undecided(scene_file, tiny_model, client, tmp_path):
+    options = RunOptions(products=("entropy",), probabilities=True)
+    done = run_scene(open_scene(scene_file), tiny_model, tmp_path, options, client=client)
+    with rasterio.open(done / "probability.tif") as file:
+        share, valid = file.read() / 100, file.read_masks(1) > 0
+    with rasterio.open(done / "entropy.tif") as file:
+        assert file.scales == (0.01,)
+        np.testing.assert_array_equal(file.read_masks(1) > 0, valid)
+        found = file.read(1)[valid] / 100
+    expected = scipy.stats.entropy(share[:, valid], base=len(share), axis=0)
+    np.testing.assert_allclose(found, expected, atol=0.06)  # both are rounded to percent
+    assert (done / "entropy.qml").exists()
 
 
 def test_an_unknown_product_is_refused():

@@ -58,7 +58,7 @@ def test_result_does_not_depend_on_blocks_batches_or_order(scene_file, kind, til
     for block in reversed(job.lattice.blocks(100)):
         for piece in process_block(job, block):
             expected = reference["class"].values[piece.chunk.window.slices]
-            np.testing.assert_array_equal(piece.classes, expected)
+            np.testing.assert_array_equal(piece.layers["class"], expected)
 
 
 @given(height=st.integers(1, 130), width=st.integers(1, 130), side=st.integers(1, 200))
@@ -215,7 +215,7 @@ class TestOutOfMemory:
         monkeypatch.setattr(forward_for(tiny_model, "cpu"), "_singly", False)
         result, *_ = process_block(job, block)
         assert max(seen) > 2
-        np.testing.assert_array_equal(result.classes, expected.classes)
+        np.testing.assert_array_equal(result.layers["class"], expected.layers["class"])
 
     def test_a_single_tile_too_many_names_the_tile(self, scene_file, tiny_model, monkeypatch):
         def exhausted(self, tiles):

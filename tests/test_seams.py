@@ -135,7 +135,7 @@ def test_shifting_the_cells_changes_nothing(tiny_model, scene_file, rows, column
             job = make_job(scene, tiny_model, tile=tile, phase=phase)
             confidence = np.full((job.lattice.height, job.lattice.width), -1, np.float32)
             for piece in process_block(job, job.lattice.everything):
-                confidence[piece.chunk.window.slices] = piece.confidence
+                confidence[piece.chunk.window.slices] = piece.layers["confidence"]
             maps.append(confidence)
     np.testing.assert_allclose(*maps, atol=1e-5)
 

@@ -10,11 +10,15 @@ from geodl.errors import ProductError
 from geodl.store import BlockStore, held, identify, key_of, quantise
 from geodl.tiles import Lattice, Window
 
+LAYERS = ("class", "confidence", "probability")
+
 
 @pytest.fixture
 def store(tmp_path):
     lattice = Lattice(100, 130, (40, 40), 8, chunk=(2, 2))
-    store = BlockStore(folder=tmp_path / "work", height=100, width=130, chunk=(80, 80), classes=2)
+    store = BlockStore(
+        folder=tmp_path / "work", height=100, width=130, chunk=(80, 80), layers=LAYERS, classes=2
+    )
     store.create()
     return store, lattice.blocks(80)
 

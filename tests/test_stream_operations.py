@@ -181,6 +181,25 @@ def check_stream(network, graph, strip, canvas, first=0):
     return row
 
 
+def check_wanted(network, graph, strip, canvas, wanted, beside):
+    """Wanted rows and columns are those of the whole canvas, though not all of it is computed."""
+    with torch.inference_mode():
+        whole = network(canvas.clone())
+    plan = Plan(graph=graph, strip=strip, beside=beside)
+    stream = Stream(plan, width=canvas.shape[3])
+    strips = canvas.split(strip, dim=2)
+    ready = list(stream.run(strips, height=canvas.shape[2], rows=wanted))
+    assert ready[0][0] == wanted[0]
+    rows = torch.cat([rows for _, rows in ready], dim=2)
+    scale = graph.nodes[-1].scale[1]
+    trimmed, unwanted = int(plan.trims[-1] * scale), int(beside * scale)
+    assert rows.shape == (*whole.shape[:2], wanted[1] - wanted[0], whole.shape[3] - 2 * trimmed)
+    inside = slice(unwanted, whole.shape[3] - unwanted)
+    found = rows[..., unwanted - trimmed : rows.shape[3] - (unwanted - trimmed)]
+    expected = whole[:, :, wanted[0] : wanted[1], inside]
+    assert (found - expected).abs().max() <= RELATIVE * max(1, whole.abs().max())
+
+
 joins = st.one_of(st.none(), st.tuples(st.sampled_from(["cat", "add", "mul"]), st.integers(0, 5)))
 
 
@@ -211,7 +230,12 @@ def test_random_networks_stream_as_they_run(network, data):
     width = stride * data.draw(st.integers(max(1, 12 // stride), max(2, 30 // stride)))
     strip = stride * data.draw(st.integers(1, max(2, 24 // stride)))
     first = stride * data.draw(st.integers(0, height // stride - 1))
-    check_stream(network, graph, strip, pixels(height, width), first)
+    canvas = pixels(height, width)
+    check_stream(network, graph, strip, canvas, first)
+    rows = graph.rows(graph.output, height)
+    start = data.draw(st.integers(0, rows - 1))
+    stop = data.draw(st.integers(start + 1, rows))
+    check_wanted(network, graph, strip, canvas, (start, stop), data.draw(st.integers(0, (width - 1) // 2)))
 
 
 @pytest.mark.parametrize("name", sorted(LAYERS))

@@ -87,8 +87,35 @@ def test_buffers_keep_no_more_rows_than_are_read(graph):
     # By hand: windows of 3 rows want two of the push before, of 5 rows four; the skip connection waits
     # until the coarse branch has seen 13 rows more, less those that both lag behind.
     assert kept == {
-        "x": {0.0: 2}, "conv2d": {None: 11}, "max_pool2d": {0.0: 4}, "cat": {0.0: 2},
+        "input": {0.0: 2}, "conv2d_1": {None: 11}, "max_pool2d_4": {0.0: 4}, "cat_9": {0.0: 2},
     }  # fmt: skip
+
+
+def test_columns_that_nobody_wants_are_left_out_where_that_costs_nothing(graph):
+    # By hand: of 32 columns on each side the last convolution reads one; the enlarged map and the skip
+    # connection are cut at the next multiple of the stride outside.
+    plan = Plan(graph=graph, strip=16, beside=32)
+    assert dict(zip((n.name for n in graph.nodes), plan.trims, strict=True)) == {
+        "input": 0, "conv2d_1": 0, "max_pool2d_4": 0, "conv2d_6": 0, "interpolate_8": 28, "cat_9": 28,
+        "conv2d_10": 28,
+    }  # fmt: skip
+    assert plan.columns(graph.output, 128) == 128 - 2 * 28
+    assert plan.memory(128) < Plan(graph=graph, strip=16).memory(128)
+
+
+def test_rows_that_nobody_wants_are_not_computed(graph):
+    plan = Plan(graph=graph, strip=8)
+    stream = Stream(plan, width=16)
+    computed = []
+    compute = stream._kernels[-1]
+    stream._kernels[-1] = lambda *inputs: computed.append(1) or compute(*inputs)
+    canvas = pixels(160, 16)
+    whole = streamed(stream, canvas)[1]
+    assert len(computed) == 21  # by hand: the pushes that bring rows -5..2, 3..10, ..., 155..162
+    computed.clear()
+    wanted = list(stream.run(canvas.split(8, dim=2), height=160, rows=(80, 90)))
+    assert torch.equal(torch.cat([rows for _, rows in wanted], dim=2), whole[:, :, 80:90])
+    assert len(computed) <= 3
 
 
 def test_memory_does_not_grow_with_the_canvas_and_is_as_estimated(graph):

@@ -67,7 +67,9 @@ def audit(
     ProductError
         If the picture cannot be written.
     """
-    first = make_job(scene, model, probabilities=True, tile=tile, device=device, precision=precision)
+    first = make_job(
+        scene, model, layers=("class", "probability"), tile=tile, device=device, precision=precision
+    )
     second = _shifted(first)
     part = _window_of(first.lattice, None if window is None else Window(*window))
     picture = None if out is None else Picture(first.scene, part)
@@ -166,11 +168,10 @@ def _band(job: Job, block: Block, window: Window) -> _Band:
         probability=np.empty((len(job.model.spec.classes), *shape), dtype=np.float32),
     )
     for piece in process_block(job, block):
-        assert piece.probability is not None
         common = piece.chunk.window.intersect(window)
         to, at = common.relative_to(window).slices, common.relative_to(piece.chunk.window).slices
-        band.classes[to] = piece.classes[at]
-        band.probability[(slice(None), *to)] = piece.probability[(slice(None), *at)]
+        band.classes[to] = piece.layers["class"][at]
+        band.probability[(slice(None), *to)] = piece.layers["probability"][(slice(None), *at)]
     return band
 
 

@@ -61,6 +61,9 @@ class SceneRun(Protocol):
     def task(self, block: Block) -> tuple[Callable[..., None], Any]:
         """Return the function and its first argument that compute and store a block on a worker."""
 
+    def stored(self) -> int:
+        """Return the number of chunks that are finished now, also those of blocks that are not."""
+
     def publish(self, stop: Event) -> Path:
         """Write the product and put it into its place; give up soon after `stop` is set."""
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 AHEAD = 2  # scenes whose headers are read before their turn
 PUBLISHING = 2  # scenes whose products may be unfinished while further ones are computed
+_LOOK = 1.0  # seconds after which the chunks of unfinished blocks are counted
 _RECOUNT = 5.0  # seconds after which workers are counted again: they come and go
 
 
@@ -108,7 +109,12 @@ class _Batch:
             while len(self.outcomes) < len(self.entries):
                 self._open_ahead()
                 self._submit_blocks()
-                self.events.get()()
+                try:
+                    event = self.events.get(timeout=_LOOK)
+                except Empty:
+                    self._look()
+                else:
+                    event()
         finally:
             self._end()
         return [self.outcomes[number] for number in range(len(self.entries))]
@@ -205,9 +211,14 @@ class _Batch:
         if not lane.running and not lane.is_open:
             self._leave(lane)
 
-    def _advanced(self, lane: _Lane) -> None:
+    def _look(self) -> None:
+        """Tell how far blocks are that take long: a scene may be a single one."""
+        for lane in self.computing:
+            self._advanced(lane, max(lane.done, lane.run.stored()))
+
+    def _advanced(self, lane: _Lane, done: int | None = None) -> None:
         for watch in self.watches:
-            watch.advanced(lane.number, lane.run, lane.done)
+            watch.advanced(lane.number, lane.run, lane.done if done is None else done)
 
     def _leave(self, lane: _Lane) -> None:
         """All blocks of a scene are done, or the last one in flight of a scene that failed."""

@@ -25,15 +25,10 @@ def blend(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
                 probabilities = forward.probabilities(group.tiles)
             for position, scores in zip(group.positions, probabilities, strict=True):
                 average.add(*position, scores)
-    classes, confidence = average.classify(spec.class_values)
+    layers = average.classify(spec.class_values, job.layers)
     for chunk in job.lattice.chunks_of(block):
         inside = chunk.window.relative_to(block.window).slices
-        piece = Piece(
-            chunk=chunk,
-            classes=classes[inside],
-            confidence=confidence[inside],
-            probability=average.scores[(slice(None), *inside)] if job.probabilities else None,
-        )
+        piece = Piece(chunk=chunk, layers={name: layer[(..., *inside)] for name, layer in layers.items()})
         piece.hide(valid[inside])
         yield piece
 

@@ -25,7 +25,8 @@ def crop(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
                 continue
             for number, position in enumerate(group.positions):
                 core = job.lattice.core_window(*position)
-                piece.put(core, *scores.part(number, _kept(job.lattice, position)))
+                kept = (..., *_kept(job.lattice, position))
+                piece.put(core, {name: layer[number][kept] for name, layer in scores.items()})
 
 
 def _compute(
@@ -37,7 +38,7 @@ def _compute(
             scores = None
             if group is not None:
                 with named(job, group.place):
-                    scores = forward.classify(group.tiles, job.lattice.halo, probabilities=job.probabilities)
+                    scores = forward.classify(group.tiles, job.layers, job.lattice.halo, turned=job.turned)
             yield chunk, valid, group, scores
 
 

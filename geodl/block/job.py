@@ -1,5 +1,6 @@
 """What a worker is given, and what it gives back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -33,8 +34,10 @@ class Job:
     strip : int or None
         Rows that the network is fed at a time where it runs as a stream of rows; None where it runs over
         tiles.
-    probabilities : bool
-        Whether pieces carry the probability of every class.
+    layers : tuple of str
+        What pieces carry, of `geodl.task.LAYERS`.
+    turned : bool
+        Whether the probabilities are the mean over turned and mirrored views; over tiles only.
     phase : tuple of int
         Shift of the lattice, see `Lattice`.
     chunk : int
@@ -48,7 +51,8 @@ class Job:
     batch: int
     cell: tuple[int, int]
     strip: int | None = None
-    probabilities: bool = False
+    layers: tuple[str, ...] = ("class", "confidence")
+    turned: bool = False
     phase: tuple[int, int] = (0, 0)
     chunk: int = CHUNK
 
@@ -80,45 +84,42 @@ class Piece:
     ----------
     chunk : Block
         Which cells.
-    classes : numpy.ndarray
-        uint8 class values, shape (height, width); 255 where the scene is not valid.
-    confidence : numpy.ndarray
-        float32 probability of that class; NaN where the scene is not valid.
-    probability : numpy.ndarray or None
-        float32, shape (classes, height, width), if the job asks for it.
+    layers : dict
+        By name, of shape (height, width), ``probability`` (classes, height, width). Where the scene is
+        not valid ``class`` is 255 and the others are NaN.
     """
 
     chunk: Block
-    classes: np.ndarray
-    confidence: np.ndarray
-    probability: np.ndarray | None
+    layers: Mapping[str, np.ndarray]
 
-    def put(
-        self, window: Window, classes: np.ndarray, confidence: np.ndarray, probability: np.ndarray | None
-    ) -> None:
-        """Set the pixels of a window inside; `probability` counts only where the job asks for it."""
+    def put(self, window: Window, layers: Mapping[str, np.ndarray]) -> None:
+        """Set the pixels of a window inside."""
         inside = window.relative_to(self.chunk.window).slices
-        self.classes[inside], self.confidence[inside] = classes, confidence
-        if self.probability is not None and probability is not None:
-            self.probability[(slice(None), *inside)] = probability
+        for name, array in self.layers.items():
+            array[(..., *inside)] = layers[name]
 
     def hide(self, valid: np.ndarray) -> None:
         """Mark as no data where `valid`, bool of shape (height, width), is not true."""
         if valid.all():
             return
-        self.classes[~valid] = NODATA_CLASS
-        self.confidence[~valid] = np.nan
-        if self.probability is not None:
-            self.probability[:, ~valid] = np.nan
+        for name, array in self.layers.items():
+            array[..., ~valid] = _fill(name)
 
 
 def empty_piece(job: Job, chunk: Block) -> Piece:
     """Return a piece without data."""
     shape = (chunk.window.height, chunk.window.width)
     classes = len(job.model.spec.classes)
-    return Piece(
-        chunk=chunk,
-        classes=np.full(shape, NODATA_CLASS, dtype=np.uint8),
-        confidence=np.full(shape, np.nan, dtype=np.float32),
-        probability=np.full((classes, *shape), np.nan, dtype=np.float32) if job.probabilities else None,
-    )
+    layers = {
+        name: np.full(
+            (classes, *shape) if name == "probability" else shape,
+            _fill(name),
+            dtype=np.uint8 if name == "class" else np.float32,
+        )
+        for name in job.layers
+    }
+    return Piece(chunk=chunk, layers=layers)
+
+
+def _fill(name: str) -> float:
+    return NODATA_CLASS if name == "class" else np.nan

@@ -93,7 +93,8 @@ def _compute(job: Job, block: Block, forward: Forward) -> Iterator[_Ready | _Don
                     height=_canvas_height(job),
                     first=part.first,
                     margin=halo,
-                    probabilities=job.probabilities,
+                    rows=(chunks[0].window.row + halo, chunks[-1].window.row_stop + halo),
+                    layers=job.layers,
                 )
             elif isinstance(part, _Strip):
                 assert rows is not None
@@ -157,14 +158,15 @@ class _Pieces:
         lattice, scores = self._job.lattice, ready.scores
         first = ready.chunks[0].cells
         left = lattice.tile_window(first[0], first[2]).col + lattice.halo
-        strip = Window(ready.row, left, scores.classes.shape[1], lattice.core[1])
+        strip = Window(ready.row, left, scores["class"].shape[1], lattice.core[1])
         for chunk in ready.chunks:
             part = strip.intersect(chunk.window)
             if not part.height:
                 continue
             if chunk not in self._pieces:
                 self._pieces[chunk] = empty_piece(self._job, chunk)
-            self._pieces[chunk].put(part, *scores.part(0, part.relative_to(strip).slices))
+            kept = (..., *part.relative_to(strip).slices)
+            self._pieces[chunk].put(part, {name: layer[0][kept] for name, layer in scores.items()})
             self._rows[chunk] += part.height
 
     def take(self, done: _Done) -> Piece:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geodl.cli.scenes import files_of_scenes, reading_of, scene_options
-from geodl.task import PRODUCTS
+from geodl.task import PRODUCTS, USUAL
 
 if TYPE_CHECKING:
     from geodl.job import RunOptions
@@ -34,9 +34,17 @@ if TYPE_CHECKING:
 @click.option("--tile", type=click.IntRange(min=1), help="Run over tiles of this side in pixels, at most.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to run on; default: threads here.")
 @click.option(
-    "--products", default=",".join(PRODUCTS), show_default=True, help="Which of them to write, with commas."
+    "--products",
+    default=",".join(USUAL),
+    show_default=True,
+    help=f"Which of {', '.join(PRODUCTS)} to write, with commas.",
 )
 @click.option("--probabilities", is_flag=True, help="Also write the probability of every class.")
+@click.option(
+    "--tta",
+    is_flag=True,
+    help="Average eight views, turned and mirrored, and write how they differ; eight times the work.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what it would take: blocks, memory, disk, time.")
 def predict(
     files: tuple[str, ...], model: str, out: Path, stack: bool, scheduler: str | None, dry_run: bool,

@@ -256,7 +256,7 @@ def _describe(target, layer: RasterLayer) -> None:
 def _copy_options(layer: RasterLayer) -> dict[str, str | int]:
     return {
         "COMPRESS": "DEFLATE",
-        "LEVEL": 6,
+        "LEVEL": 5,  # of libdeflate: half the time of 6, for a fifth more bytes at most
         "PREDICTOR": "NO" if layer.overview != "average" else "YES",
         "BLOCKSIZE": BLOCK,
         "BIGTIFF": "IF_SAFER",

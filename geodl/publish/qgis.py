@@ -30,8 +30,11 @@ def raster_style(classes: Sequence[ClassSpec]) -> str:
     return _text(root)
 
 
-def confidence_style(maximum: float = 1.0) -> str:
-    """QML of a confidence raster from 0 to `maximum`, as QGIS sees it after the band's scale."""
+def confidence_style(maximum: float = 1.0, *, doubt: bool = False) -> str:
+    """QML of a confidence raster from 0 to `maximum`, as QGIS sees it after the band's scale.
+
+    With `doubt` high values, those of the entropy, have the colours of low confidence.
+    """
     root, pipe = _raster_document()
     renderer = Xml.SubElement(
         pipe,
@@ -54,7 +57,8 @@ def confidence_style(maximum: float = 1.0) -> str:
         maximumValue=f"{maximum:g}",
         labelPrecision="2",
     )
-    for share, color in RAMP:
+    colors = [color for _, color in RAMP]
+    for (share, _), color in zip(RAMP, reversed(colors) if doubt else colors, strict=True):
         Xml.SubElement(
             shader, "item", value=f"{share * maximum:g}", label=f"{share:.0%}", color=color, alpha="255"
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from geodl.stream import windows
-from geodl.stream.call import Built, Call, Source
+from geodl.stream.call import Built, Call, NotLocalError, Source
 from geodl.stream.operations import Cast, Concatenate, Pointwise, Select, Slot
 
 aten = torch.ops.aten
@@ -32,7 +32,7 @@ def _slice(call: Call) -> Built:
     return Select(dimension=dimension, span=span), [source]
 
 
-def _split(call: Call) -> list[Built]:
+def _split(call: Call) -> list[Built | NotLocalError]:
     source, dimension = call.source("self"), call.arguments["dim"] % 4
     if dimension > 1:
         raise call.refuse("it cuts rows or columns out")
@@ -40,8 +40,7 @@ def _split(call: Call) -> list[Built]:
     if "split_sizes" in call.arguments:
         sizes = list(call.arguments["split_sizes"])
     else:
-        parts = call.arguments.get("chunks")
-        step = -(-size // parts) if parts else call.arguments["split_size"]
+        step = call.arguments["split_size"]
         sizes = [min(step, size - start) for start in range(0, size, step)]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     return [
@@ -57,7 +56,7 @@ def _cast(call: Call) -> Built | Source:
 
 
 def _unchanged(call: Call) -> Source:
-    return call.source("input" if "input" in call.arguments else "self")
+    return call.source("self")
 
 
 def _pointwise(
@@ -75,7 +74,7 @@ def _pointwise(
         if isinstance(value, Source):
             _check_extent(call, value.shape)
             value, place = Slot(place), place + 1
-        elif isinstance(value, Tensor) and function is not aten.prelu.default:
+        elif isinstance(value, Tensor) and function is not aten._prelu_kernel.default:
             _check_extent(call, tuple(value.shape), constant=True)
         values.append(value)
     if not exact and any(source.shape != call.shape for source in sources):
@@ -99,7 +98,7 @@ def _rectify(call: Call) -> Built:
 
 
 def _limit(call: Call) -> Built:
-    low, high = call.arguments.get("min_val", 0), call.arguments.get("max_val", 6)
+    low, high = call.arguments["min_val"], call.arguments["max_val"]
     operation = Pointwise(function=torch.clamp, into=torch.clamp, arguments=(Slot(0), low, high))
     return operation, [call.source("self")]
 
@@ -112,7 +111,7 @@ def _softmax(call: Call) -> Built:
     return operation, [call.source("self")]
 
 
-Builder = Callable[[Call], Built | list[Built] | Source]
+Builder = Callable[[Call], Built | Source | list[Built | NotLocalError]]
 
 _EXACT = {
     aten.add.Tensor: aten.add.out,
@@ -126,7 +125,7 @@ _EXACT = {
     aten.minimum.default: aten.minimum.out,
     aten.abs.default: aten.abs.out,
     aten.neg.default: aten.neg.out,
-    aten.prelu.default: None,
+    aten._prelu_kernel.default: None,
 }
 _INEXACT = {
     aten.silu.default: aten.silu.out,
@@ -140,39 +139,31 @@ _INEXACT = {
     aten.exp.default: aten.exp.out,
 }
 BUILDERS: dict[Any, Builder] = {
-    aten.conv2d.default: windows.convolution,
-    aten.conv2d.padding: windows.convolution,
-    aten.conv_transpose2d.input: windows.transposed_convolution,
+    aten.convolution.default: windows.convolution,
+    aten.native_batch_norm.default: lambda call: [windows.batch_norm(call)],
+    aten.cudnn_batch_norm.default: lambda call: [windows.batch_norm(call)],
     aten._native_batch_norm_legit_no_training.default: lambda call: [windows.batch_norm(call)],
-    aten.batch_norm.default: windows.batch_norm,
-    aten.max_pool2d.default: windows.max_pool,
-    aten.max_pool2d_with_indices.default: windows.max_pool_with_places,
+    aten.max_pool2d_with_indices.default: windows.max_pool,
     aten.max_unpool2d.default: windows.unpool,
     aten.avg_pool2d.default: windows.average_pool,
-    aten.upsample_nearest2d.vec: partial(windows.upsample, mode="nearest"),
-    aten._upsample_nearest_exact2d.vec: partial(windows.upsample, mode="nearest"),
-    aten.upsample_bilinear2d.vec: partial(windows.upsample, mode="bilinear"),
+    aten.upsample_nearest2d.default: partial(windows.upsample, mode="nearest"),
+    aten._upsample_nearest_exact2d.default: partial(windows.upsample, mode="nearest"),
+    aten.upsample_bilinear2d.default: partial(windows.upsample, mode="bilinear"),
     aten.pixel_shuffle.default: windows.pixel_shuffle,
     aten.pixel_unshuffle.default: windows.pixel_unshuffle,
-    aten.pad.default: windows.pad,
-    aten.constant_pad_nd.default: windows.pad,
+    aten.constant_pad_nd.default: windows.constant_pad,
+    aten.replication_pad2d.default: windows.replication_pad,
     aten.cat.default: _concatenate,
     aten.slice.Tensor: _slice,
     aten.split.Tensor: _split,
     aten.split_with_sizes.default: _split,
-    aten.chunk.default: _split,
-    aten.to.dtype: _cast,
     aten._to_copy.default: _cast,
-    aten.dropout.default: _unchanged,
-    aten.feature_dropout.default: _unchanged,
     aten.clone.default: _unchanged,
-    aten.contiguous.default: _unchanged,
     aten.alias.default: _unchanged,
     aten.detach.default: _unchanged,
     aten.relu.default: _rectify,
-    aten.relu6.default: _limit,
     aten.hardtanh.default: _limit,
-    aten.softmax.int: _softmax,
+    aten._softmax.default: _softmax,
     **{target: partial(_pointwise, function=target, into=into) for target, into in _EXACT.items()},
     **{
         target: partial(_pointwise, function=target, into=into, exact=False)

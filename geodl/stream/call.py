@@ -8,6 +8,8 @@ from torch import Tensor
 from geodl.errors import ModelError
 from geodl.stream.operations import Operation, Pair
 
+TILES = "run this network over tiles with a halo"
+
 
 class NotLocalError(ModelError):
     """A network holds an operation that cannot be computed from a bounded number of rows."""
@@ -45,7 +47,7 @@ class Call:
 
     def refuse(self, why: str) -> NotLocalError:
         """Return the error that names this operator."""
-        return NotLocalError(f"operation {self.operator}", why, "run this network over tiles with a halo")
+        return NotLocalError(f"operation {self.operator}", why, TILES)
 
     def source(self, name: str) -> Source:
         """Return an argument that comes from the pixels: a map of rows and columns."""

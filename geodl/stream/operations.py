@@ -11,7 +11,6 @@ rest (`sigmoid`, `softmax`) do not hold to that by themselves.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from fractions import Fraction
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -40,16 +39,17 @@ class Operation(ABC):
     lead : int or None
         For operations that multiply rows: the row of the canvas that `run` returns first, relative to
         ``up`` times the first row it was given. None where `run` returns the wanted rows and no others.
-    columns : Fraction
-        Columns of the result per column of an input, borders aside.
+    across : Reach
+        The columns it reads, of every input alike.
     """
 
     reach: Reach = ROW
     fill: Fill = None
     lead: int | None = None
-    columns: Fraction = Fraction(1)
+    across: Reach = ROW
 
     aliases: ClassVar[bool] = False  # whether `run` returns a view of its input
+    copies: ClassVar[bool] = False  # whether it costs nothing to leave out columns of its inputs
     elementwise: ClassVar[bool] = False  # whether `run` may write into its first input
 
     @abstractmethod
@@ -178,6 +178,8 @@ class Concatenate(Operation):
 
     dimension: int
 
+    copies: ClassVar[bool] = True
+
     def run(self, inputs: list[Tensor], out: Tensor | None) -> Tensor:  # noqa: D102
         if out is None:
             return torch.cat(inputs, self.dimension)
@@ -265,6 +267,8 @@ class Upsample(Operation):
 
     mode: Literal["nearest", "bilinear"]
     factors: Pair
+
+    copies: ClassVar[bool] = True
 
     def run(self, inputs: list[Tensor], out: Tensor | None) -> Tensor:  # noqa: D102
         strip = inputs[0]

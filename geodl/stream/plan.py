@@ -12,7 +12,7 @@ from math import ceil
 
 import torch
 
-from geodl.stream.graph import Graph
+from geodl.stream.graph import Graph, Node
 from geodl.stream.operations import Fill
 
 
@@ -30,12 +30,15 @@ class Read:
         How many.
     fill : float, "edge" or None
         What it wants to find in rows outside the canvas.
+    trim : int
+        Columns of the input that it leaves out on each side.
     """
 
     node: int
     first: int
     rows: int
     fill: Fill
+    trim: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +81,14 @@ class Plan:
     strip : int
         Input rows per push, a multiple of the graph's stride. It belongs to the options of a run: results
         for other strips may differ in the last bits.
+    beside : int
+        Columns of the canvas on each side of which no result is wanted. What only they need is not
+        computed, as far as leaving it out costs nothing.
     """
 
     graph: Graph
     strip: int
+    beside: int = 0
 
     def __post_init__(self) -> None:
         if self.strip < 1 or self.strip % self.graph.stride:
@@ -110,11 +117,65 @@ class Plan:
             delay=delay,
             whole=max(reach.first_whole(source.whole) for source in sources),
             reads=tuple(
-                Read(node=source.node, first=first + source.delay, rows=last - first + 1, fill=operation.fill)
+                Read(
+                    node=source.node,
+                    first=first + source.delay,
+                    rows=last - first + 1,
+                    fill=operation.fill,
+                    trim=self._scaled(self.trims[index] - self.trims[source.node], source.node),
+                )
                 for source in sources
             ),
             skip=0 if operation.lead is None else -delay - first * reach.up - operation.lead,
         )
+
+    @cached_property
+    def trims(self) -> tuple[int, ...]:
+        """For each node the columns that it lacks on each side, as columns of the canvas.
+
+        Multiples of the stride, so that the columns of all nodes keep their places.
+        """
+        wanted, trims = self._wanted_columns, [0]
+        for node, own in zip(self.graph.nodes[1:], wanted[1:], strict=True):
+            assert node.operation is not None
+            trim = max(trims[source] for source in node.inputs)
+            if node.operation.copies:
+                source = self.graph.nodes[node.inputs[0]]
+                pixels = int(_read_of(node, source, own) / source.scale[1])
+                trim = max(trim, pixels // self.graph.stride * self.graph.stride)
+            trims.append(trim)
+        return tuple(trims)
+
+    @property
+    def _wanted_columns(self) -> list[int]:
+        """For each node the columns on each side that no wanted column of the result depends on."""
+        nodes = self.graph.nodes
+        wanted = [node.shape[3] for node in nodes]
+        wanted[-1] = int(self.beside * nodes[-1].scale[1])
+        for index in range(len(nodes) - 1, 0, -1):
+            for source in nodes[index].inputs:
+                read = _read_of(nodes[index], nodes[source], wanted[index])
+                wanted[source] = min(wanted[source], read)
+        return wanted
+
+    def _scaled(self, columns: int, node: int) -> int:
+        return int(columns * self.graph.nodes[node].scale[1])
+
+    def columns(self, node: int, width: int) -> int:
+        """Columns of a node that are computed, on a canvas of `width` columns."""
+        return self.graph.columns(node, width) - 2 * self._scaled(self.trims[node], node)
+
+    def rows_needed(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """For each node the rows ``first..stop`` on which rows ``start..stop`` of the result depend."""
+        needed: dict[int, tuple[int, int]] = {self.graph.output: (start, stop)}
+        for index in range(self.graph.output, 0, -1):
+            node, (first, last) = self.graph.nodes[index], needed[index]
+            assert node.operation is not None
+            read = node.operation.reach.first(first), node.operation.reach.last(last - 1) + 1
+            for source in node.inputs:
+                known = needed.get(source, read)
+                needed[source] = min(known[0], read[0]), max(known[1], read[1])
+        return [needed[index] for index in range(len(self.graph.nodes))]
 
     @cached_property
     def tails(self) -> tuple[dict[Fill, int], ...]:
@@ -213,7 +274,7 @@ class Plan:
         held: dict[int, int] = {}
         for step in self.steps:
             batch, channels = self.graph.nodes[step.node].shape[:2]
-            row = batch * channels * self.graph.columns(step.node, width) * self.dtypes[step.node].itemsize
+            row = batch * channels * self.columns(step.node, width) * self.dtypes[step.node].itemsize
             held[step.node] = 0 if self.in_place[step.node] else row * step.rows
             live += held[step.node]
             peak = max(peak, live)
@@ -222,3 +283,11 @@ class Plan:
                 live -= held.pop(step.node)
             live -= sum(held.pop(node, 0) for node in self.done[step.node])
         return buffers + peak
+
+
+def _read_of(node: Node, source: Node, columns: int) -> int:
+    """Columns on each side of a source that a node does not read, if so many of its own are not wanted."""
+    assert node.operation is not None
+    across = node.operation.across
+    right = source.shape[3] - 1 - across.last(node.shape[3] - 1 - columns)
+    return max(0, min(across.first(columns), right))

@@ -1,12 +1,13 @@
 """Integers only: which input rows an output row of an operation reads, and what follows from it."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import count
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """The rows that an operation reads, in absolute coordinates of its input and of its output.
+    """The rows, or the columns, that an operation reads, in absolute coordinates of input and output.
 
     An operation either keeps or thins rows (`down`: convolution, pooling) or multiplies them (`up`:
     transposed convolution, upsampling); at least one of the two is 1.
@@ -38,6 +39,11 @@ class Reach:
     up: int = 1
     extent: int = 1
     before: int = 0
+
+    @property
+    def step(self) -> Fraction:
+        """Output rows per input row, borders aside."""
+        return Fraction(self.up, self.down)
 
     def first(self, row: int) -> int:
         """First input row that output row `row` reads."""

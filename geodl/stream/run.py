@@ -40,14 +40,22 @@ class Stream:
         self.plan = plan
         self.width = width
         self.device = torch.device(device)
-        self._height = self._first = self._row = 0
+        self._height = self._row = 0
+        self._spans: list[tuple[int, int]] = []
         with torch.inference_mode():
             self._kernels = [self._kernel(step) for step in plan.steps]
             self._buffers = [self._buffers_of(step) for step in plan.steps]
 
     @torch.inference_mode()
-    def start(self, *, height: int, first: int = 0) -> None:
+    def start(self, *, height: int, first: int = 0, rows: tuple[int, int] | None = None) -> None:
         """Begin with row `first` of a canvas of `height` rows, both multiples of the stride.
+
+        Parameters
+        ----------
+        height, first : int
+        rows : tuple of int, optional
+            Rows ``start..stop`` of the result that are wanted: the others are not given, and what only
+            they depend on is not computed. By default all that can be.
 
         Raises
         ------
@@ -57,7 +65,9 @@ class Stream:
         stride = self.plan.graph.stride
         if height < 1 or height % stride or first % stride or not 0 <= first < height:
             raise ValueError(f"first row {first} and height {height} are no multiples of the stride {stride}")
-        self._height, self._first, self._row = height, first, first
+        self._height, self._row = height, first
+        needed = self.plan.rows_needed(*(rows or (0, self.plan.graph.rows(self.plan.graph.output, height))))
+        self._spans = [self._span(step, first, *needed[step.node]) for step in self.plan.steps]
         for buffer in (buffer for of_node in self._buffers for buffer in of_node.values()):
             buffer.clear()
 
@@ -88,13 +98,19 @@ class Stream:
     def finish(self) -> Iterator[tuple[int, Tensor]]:
         """Yield the rows that waited for those below the canvas; all of it must have been pushed."""
         step = self.plan.steps[-1]
-        last = self.plan.graph.rows(step.node, self._height)
-        while self._first_row(step) < last:
+        while self._first_row(step) < self._spans[step.node][1]:
             ready = self._push(None)
             if ready is not None:
                 yield ready
 
-    def run(self, strips: Iterable[Tensor], *, height: int, first: int = 0) -> Iterator[tuple[int, Tensor]]:
+    def run(
+        self,
+        strips: Iterable[Tensor],
+        *,
+        height: int,
+        first: int = 0,
+        rows: tuple[int, int] | None = None,
+    ) -> Iterator[tuple[int, Tensor]]:
         """Start, push every strip, and finish when the last row of the canvas was among them.
 
         Yields
@@ -102,7 +118,7 @@ class Stream:
         tuple of int and torch.Tensor
             As `push` returns them: without gaps, from top to bottom.
         """
-        self.start(height=height, first=first)
+        self.start(height=height, first=first, rows=rows)
         for strip in strips:
             ready = self.push(strip)
             if ready is not None:
@@ -127,8 +143,8 @@ class Stream:
         buffers = list(self._buffers[step.node].values())
         for buffer in buffers:
             buffer.advance()
-        first, last = self._first_row(step), self.plan.graph.rows(step.node, self._height)
-        if first < last and first + step.rows > self._first_whole_row(step):
+        first, (begin, end) = self._first_row(step), self._spans[step.node]
+        if first < end and first + step.rows > begin:
             out = buffers[0].newest if buffers else None
             if kernel is None:
                 assert strip is not None
@@ -145,15 +161,18 @@ class Stream:
             if not buffers or step is self.plan.steps[-1]:
                 values[step.node] = result
         for buffer in buffers:
-            buffer.mask(first, last)
+            buffer.mask(first, self.plan.graph.rows(step.node, self._height))
 
     def _rows(self, read: Read, values: dict[int, Tensor]) -> Tensor:
         buffers = self._buffers[read.node]
         if buffers:
             buffer = buffers[read.fill] if read.fill in buffers else next(iter(buffers.values()))
-            return buffer.window(read.first, read.rows)
-        value = values[read.node]
-        return value if value.shape[2] == read.rows else value[:, :, read.first : read.first + read.rows]
+            value = buffer.window(read.first, read.rows)
+        else:
+            value = values[read.node]
+            if value.shape[2] != read.rows:
+                value = value[:, :, read.first : read.first + read.rows]
+        return value[..., read.trim : -read.trim] if read.trim else value
 
     def _input(self, strip: Tensor, out: Tensor | None) -> Tensor:
         if out is None:
@@ -164,9 +183,8 @@ class Stream:
         return out
 
     def _ready(self, step: Step, values: dict[int, Tensor]) -> tuple[int, Tensor] | None:
-        first = self._first_row(step)
-        start = max(first, self._first_whole_row(step))
-        stop = min(first + step.rows, self.plan.graph.rows(step.node, self._height))
+        first, (begin, end) = self._first_row(step), self._spans[step.node]
+        start, stop = max(first, begin), min(first + step.rows, end)
         if start >= stop:
             return None
         rows = values[step.node][:, :, start - first : stop - first]
@@ -176,17 +194,20 @@ class Stream:
         """First row that this push computes."""
         return int(self.plan.graph.nodes[step.node].scale[0] * self._row) - step.delay
 
-    def _first_whole_row(self, step: Step) -> int:
-        """First row that does not suffer from the start in the middle of the canvas."""
-        if self._first == 0:
-            return 0
-        return int(self.plan.graph.nodes[step.node].scale[0] * self._first) + step.whole
+    def _span(self, step: Step, first: int, start: int, stop: int) -> tuple[int, int]:
+        """Rows of a node that are computed, of those that are needed, after a start with row `first`."""
+        # Rows near a start in the middle of the canvas have not seen all that they depend on.
+        whole = int(self.plan.graph.nodes[step.node].scale[0] * first) + step.whole if first else 0
+        return max(start, whole, 0), min(stop, self.plan.graph.rows(step.node, self._height))
 
     def _kernel(self, step: Step) -> Kernel | None:
         operation = self.plan.graph.nodes[step.node].operation
         if operation is None:
             return None
-        shapes = [self._shape(read.node, read.rows) for read in step.reads]
+        shapes = [
+            (*self._shape(read.node, read.rows)[:3], self.plan.columns(read.node, self.width) - 2 * read.trim)
+            for read in step.reads
+        ]
         return operation.to(self.device).kernel(shapes, self.device)
 
     def _buffers_of(self, step: Step) -> dict[Fill, "_Buffer"]:
@@ -202,7 +223,7 @@ class Stream:
 
     def _shape(self, node: int, rows: int) -> tuple[int, int, int, int]:
         batch, channels = self.plan.graph.nodes[node].shape[:2]
-        return batch, channels, rows, self.plan.graph.columns(node, self.width)
+        return batch, channels, rows, self.plan.columns(node, self.width)
 
     def _empty(self, node: int, rows: int) -> Tensor:
         return torch.empty(

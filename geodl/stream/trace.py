@@ -1,22 +1,18 @@
 """A network of torch becomes a graph of operations that stream, or is refused by name."""
 
-import operator
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import torch
-from torch import fx, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch import Tensor, nn
 
-from geodl.stream.aten import BUILDERS, REASONS
-from geodl.stream.call import Built, Call, NotLocalError, Source
+from geodl.stream.call import TILES, Built, NotLocalError, Source
 from geodl.stream.convolution import Convolution
 from geodl.stream.graph import Graph, Node, simplified
 from geodl.stream.operations import Operation
-
-_TILES = "run this network over tiles with a halo"
+from geodl.stream.record import Recorder
 
 
 def trace(network: nn.Module, *, bands: int, stride: int, dtype: torch.dtype | None = None) -> Graph:
@@ -51,14 +47,9 @@ def trace(network: nn.Module, *, bands: int, stride: int, dtype: torch.dtype | N
     kind = next((p.dtype for p in network.parameters()), torch.float32)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     # Height and width differ, so that no operation can take one for the other.
-    height, width = (-(-pixels // stride) * stride for pixels in (192, 320))
+    height, width = (-(-pixels // stride) * stride for pixels in (64, 96))
     example = torch.zeros(1, bands, height, width, dtype=kind, device=device)
-    exported = _attempt(
-        "list its operations",
-        lambda: torch.export.export(network, (example,)).run_decompositions({}),
-    )
-    reader = _Reader(_constants(exported), stride)
-    graph = Graph(nodes=reader.read(exported), stride=stride, dtype=kind)
+    graph = Graph(nodes=_Reader(stride).read(network, example), stride=stride, dtype=kind)
     _check_other_size(network, graph, (1, bands, height + 2 * stride, width + stride), example)
     return graph if dtype is None else _in_type(graph, dtype)
 
@@ -68,92 +59,49 @@ def _attempt(what: str, action: Callable[[], Any]) -> Any:
     try:
         with torch.no_grad():
             return action()
+    except NotLocalError:
+        raise
     except (RuntimeError, ValueError, TypeError, AttributeError, AssertionError) as error:
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise NotLocalError("network", f"torch cannot {what} ({cause})", _TILES) from error
-
-
-def _constants(exported: torch.export.ExportedProgram) -> dict[str, torch.Tensor]:
-    signature = exported.graph_signature
-    keys = {
-        **signature.inputs_to_parameters,
-        **signature.inputs_to_buffers,
-        **signature.inputs_to_lifted_tensor_constants,
-    }
-    # Buffers that are not saved with the weights are kept among the constants.
-    tensors = {**exported.constants, **exported.state_dict}
-    return {name: tensors[key].detach() for name, key in keys.items()}
+        raise NotLocalError("network", f"torch cannot {what} ({cause})", TILES) from error
 
 
 class _Reader:
-    """Walks over the traced graph and collects the nodes that depend on the pixels."""
+    """Collects the operations of a network that depend on the pixels."""
 
-    def __init__(self, constants: dict[str, torch.Tensor], stride: int) -> None:
-        self._constants = constants
+    def __init__(self, stride: int) -> None:
         self._stride = stride
         self._nodes: list[Node] = []
 
-    def read(self, exported: torch.export.ExportedProgram) -> tuple[Node, ...]:
-        values: dict[fx.Node, Any] = {}
-        named: dict[str, Any] = {}
-        for node in exported.graph.nodes:
-            if node.op == "placeholder":
-                values[node] = self._placeholder(node)
-            elif node.op == "call_function":
-                values[node] = self._value(node, values)
-            named[node.name] = values.get(node)
-        # Beside its result, a network may leave another in its input that it has written over.
-        results = [named.get(name) if name else None for name in exported.graph_signature.user_outputs]
-        if len(results) != 1 or not isinstance(results[0], Source) or len(results[0].shape) != 4:
-            raise NotLocalError("network", "its output is not one map of pixels", _TILES)
-        return simplified(self._nodes, results[0].node)
+    def read(self, network: nn.Module, example: Tensor) -> tuple[Node, ...]:
+        one = (Fraction(1), Fraction(1))
+        shape = tuple(example.shape)
+        self._nodes = [Node(name="input", operation=None, inputs=(), shape=shape, scale=one)]
+        recorder = Recorder(self._add)
+        recorder.begin(example, Source(0, shape))
 
-    def _placeholder(self, node: fx.Node) -> Any:
-        if node.name in self._constants:
-            return self._constants[node.name]
-        shape = tuple(node.meta["val"].shape)
-        self._nodes.append(
-            Node(name=node.name, operation=None, inputs=(), shape=shape, scale=(Fraction(1), Fraction(1)))
-        )
-        return Source(0, shape)
+        def run() -> Any:
+            with recorder:
+                return network(example)
 
-    def _value(self, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
-        arguments: Any = fx.node.map_arg(node.args, values.__getitem__)
-        keywords: Any = fx.node.map_arg(node.kwargs, values.__getitem__)
-        if node.target is operator.getitem:
-            piece = arguments[0][arguments[1]]
-            return piece if isinstance(piece, torch.Tensor) else self._add(node, piece)
-        if not any(isinstance(values[source], Source) for source in node.all_input_nodes):
-            assert callable(node.target)
-            return node.target(*arguments, **keywords)
-        target: Any = node.target
-        operation = str(target).removeprefix("aten.").split(".")[0]
-        if target not in BUILDERS:
-            why = REASONS.get(operation, "it is not among the operations that stream")
-            raise NotLocalError(f"operation {operation}", why, _TILES)
-        schema = target._schema.arguments
-        named = {a.name: a.default_value for a in schema}
-        named |= dict(zip(named, arguments, strict=False)) | keywords
-        result = node.meta["val"]
-        shape = tuple((result[0] if isinstance(result, (list, tuple)) else result).shape)
-        built = BUILDERS[target](Call(operator=operation, arguments=named, shape=shape))
-        return self._add(node, built) if isinstance(built, tuple) else built
+        result = _attempt("run it on an example", run)
+        if not isinstance(result, Tensor) or result.ndim != len(shape):
+            raise NotLocalError("network", "its output is not one map of pixels", TILES)
+        return simplified(self._nodes, recorder.value(result).node)
 
-    def _add(self, node: fx.Node, built: Built) -> Source:
+    def _add(self, name: str, built: Built, shape: tuple[int, ...]) -> Source:
         operation, sources = built
-        shape = tuple(node.meta["val"].shape)
         scales = {self._nodes[source.node].scale for source in sources}
         scale = min(scales)
-        step = Fraction(operation.reach.up, operation.reach.down)
-        scale = (scale[0] * step, scale[1] * operation.columns)
+        scale = (scale[0] * operation.reach.step, scale[1] * operation.across.step)
         if len(scales) > 1 or any((part * self._stride).denominator > 1 for part in scale):
             raise NotLocalError(
-                f"operation {node.name}", f"it does not fit a stride of {self._stride} pixels", _TILES
+                f"operation {name}", f"it does not fit a stride of {self._stride} pixels", TILES
             )
         operation = _without_needless_fill(operation, sources[0].shape[2], shape[2])
         self._nodes.append(
             Node(
-                name=node.name,
+                name=f"{name}_{len(self._nodes)}",
                 operation=operation,
                 inputs=tuple(source.node for source in sources),
                 shape=shape,
@@ -171,13 +119,12 @@ def _without_needless_fill(operation: Operation, rows: int, rows_out: int) -> Op
 
 def _check_other_size(network: nn.Module, graph: Graph, size: tuple[int, ...], example: torch.Tensor) -> None:
     # A size written into the network would be taken for one that follows from its input.
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        empty = torch.empty(size, dtype=example.dtype, device=example.device)
-        result = _attempt("run it on another size", lambda: network(empty)).shape
+    larger = torch.zeros(size, dtype=example.dtype, device=example.device)
+    result = _attempt("run it on another size", lambda: network(larger)).shape
     expected = (graph.rows(graph.output, size[2]), graph.columns(graph.output, size[3]))
     if tuple(result[2:]) != expected:
         raise NotLocalError(
-            "network", f"an input of {size[2:]} gives {tuple(result[2:])}, {expected} was expected", _TILES
+            "network", f"an input of {size[2:]} gives {tuple(result[2:])}, {expected} was expected", TILES
         )
 
 

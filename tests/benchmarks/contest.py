@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from geodl.cli import SETTINGS
 from geodl.models.bundle import load_model
 from tests.benchmarks import bounds, peers, runs, seams
 from tests.benchmarks.process import call
@@ -103,7 +104,12 @@ def _measured(case: Case, contender: Contender, effort: Effort, best: int, refer
     out = case.folder / "out"
     before = _bounds(case, contender, effort, best)
     outcome = call(
-        contender.function, threads=effort.threads, out=out, **_common(case), **contender.arguments
+        contender.function,
+        threads=effort.threads,
+        settings=SETTINGS if contender.ours else None,  # those of the command
+        out=out,
+        **_common(case),
+        **contender.arguments,
     )
     bounds_met = before.mean(_bounds(case, contender, effort, best))
     made = outcome.value["map"]
@@ -119,6 +125,7 @@ def _measured(case: Case, contender: Contender, effort: Effort, best: int, refer
         layout=case.layout,
         size=case.size,
         wall_s=outcome.value["seconds"],
+        again_s=outcome.value.get("again"),
         command_s=_command(case, contender, effort) if contender.ours and effort.commands else None,
         bounds=bounds_met,
         peak_gib=outcome.peak_gib,

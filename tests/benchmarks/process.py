@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -26,10 +26,15 @@ class Outcome:
     peak_gib: float
 
 
-def call(function: Callable[..., Any], *, threads: int, **arguments: Any) -> Outcome:
-    """Run a function of a module in a fresh process; arguments and result are JSON."""
+def call(
+    function: Callable[..., Any], *, threads: int, settings: Mapping[str, str] | None = None, **arguments: Any
+) -> Outcome:
+    """Run a function of a module in a fresh process; arguments and result are JSON.
+
+    `settings` are variables of its environment.
+    """
     task = f"{function.__module__}:{function.__name__}"
-    output = _run(["-m", __name__, task, json.dumps(arguments, default=str)], threads)
+    output = _run(["-m", __name__, task, json.dumps(arguments, default=str)], threads, settings)
     answer = json.loads(output.splitlines()[-1])
     return Outcome(value=answer["value"], peak_gib=answer["peak_gib"])
 
@@ -41,9 +46,9 @@ def command_seconds(*arguments: object, threads: int) -> float:
     return time.perf_counter() - start
 
 
-def _run(arguments: Sequence[str], threads: int) -> str:
+def _run(arguments: Sequence[str], threads: int, settings: Mapping[str, str] | None = None) -> str:
     # Torch reads the number of its threads here, when it is loaded.
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), **(settings or {})}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
     )

@@ -37,15 +37,18 @@ TASKS: dict[str, Task] = {
 }
 
 
-LAYERS = ("class", "confidence", "entropy", "spread", "probability")
+LAYERS = ("class", "confidence", "entropy", "spread", "novelty", "probability")
 """What can be known of a pixel, in this order: its class, the probability of that class, the Shannon
 entropy of all probabilities as a share of its maximum (0 certain, 1 all classes alike), the standard
-deviation of the class's probability over turned views of the scene, and the probability of every class."""
+deviation of the class's probability over turned views of the scene, the share of the training pixels that
+are more like the rest of the training data than this pixel is (1 unlike all of them), and the probability
+of every class."""
 
 PRODUCTS: dict[str, tuple[str, ...]] = {
     "map": ("class",),
     "confidence": ("confidence",),
     "entropy": ("entropy",),
+    "novelty": ("novelty",),
     "vectors": ("class", "confidence"),
 }
 """What a run may leave behind, by the names that users type, and the layers each is made of."""

@@ -114,7 +114,7 @@ def _map(job: Job, scene: xr.DataArray, labels: str | None, reading: Reading, ma
         how = {"attribute": reading.attribute, "background": reading.background, "mapping": reading.mapping}
         with open_labels(labels, as_scene(scene).odc.geobox, **how) as file:  # type: ignore[arg-type]
             for piece in pieces:
-                matrix += confusion_matrix(file.read(piece.chunk.window), piece.classes, IGNORE)
+                matrix += confusion_matrix(file.read(piece.chunk.window), piece.layers["class"], IGNORE)
     return seconds
 
 

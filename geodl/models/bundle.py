@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from geodl.errors import ModelError
 from geodl.models.card import CARD_FILE, model_card
+from geodl.models.familiarity import FAMILIAR_FILE, Familiar, read_familiar
 from geodl.models.spec import ONNX, ONNX_FILE, WEIGHTS_FILE, ModelSpec
 from geodl.models.spec_file import SPEC_FILE, naming, read_spec, spec_bytes, version_of
 from geodl.models.table import build_network, check_tiling, onnx_network
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-OWN_FILES = (SPEC_FILE, WEIGHTS_FILE, ONNX_FILE, CARD_FILE)
+OWN_FILES = (SPEC_FILE, WEIGHTS_FILE, ONNX_FILE, FAMILIAR_FILE, CARD_FILE)
 BUNDLED = Path(__file__).parent / "bundled"
 MAX_WEIGHTS_BYTES = 8 * 1024**3
+MAX_FAMILIAR_BYTES = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class Model:
     folder : Path
         Absolute path of the folder.
     hash : str
-        sha256 over the canonical ``model.json``, which holds the sha256 of the weights.
+        sha256 over the canonical ``model.json``, which holds the sha256 of the other files.
     """
 
     spec: ModelSpec
@@ -79,6 +81,22 @@ class Model:
         network.load_state_dict(deserialise(content), strict=True)
         return network.to(device).eval()
 
+    def familiar(self) -> Familiar:
+        """Return what the features of the training data look like.
+
+        Raises
+        ------
+        ModelError
+            Nobody measured it, or the file changed since the model was loaded.
+        """
+        if not self.spec.familiar_sha256:
+            raise ModelError(
+                f"model {self.spec.name}",
+                "it does not know what it has seen",
+                f"measure it with `geodl models familiarise {self.folder} RECIPE`, or train it again",
+            )
+        return read_familiar(_read_familiar(self.folder, self.spec), f"model {self.folder}: {FAMILIAR_FILE}")
+
     def check(self) -> None:
         """Check that the weights are whole and fit the architecture, without loading them.
 
@@ -88,6 +106,8 @@ class Model:
             Says what is missing, left over, or of another shape.
         """
         self._fitting_weights()
+        if self.spec.familiar_sha256:
+            self.familiar()
 
     def _fitting_weights(self) -> bytes:
         content = _read_weights(self.folder, self.spec)
@@ -121,6 +141,8 @@ def load_model(name_or_folder: str | Path) -> Model:
     content = _read_weights(folder, spec)
     if spec.architecture != ONNX:
         read_header(content, f"model {folder}")
+    if spec.familiar_sha256:
+        _read_familiar(folder, spec)
     return Model(spec=spec, folder=folder, hash=_hash(spec))
 
 
@@ -129,7 +151,14 @@ def bundled_models() -> list[ModelSpec]:
     return [read_spec(folder) for folder in _bundled_folders()]
 
 
-def save_model(folder: str | Path, spec: ModelSpec, network: "nn.Module", *, half: bool = False) -> Model:
+def save_model(
+    folder: str | Path,
+    spec: ModelSpec,
+    network: "nn.Module",
+    *,
+    half: bool = False,
+    familiar: Familiar | None = None,
+) -> Model:
     """Write a model folder: complete, or not at all.
 
     An existing model folder is replaced; other files in it (training curves) are kept.
@@ -139,11 +168,13 @@ def save_model(folder: str | Path, spec: ModelSpec, network: "nn.Module", *, hal
     folder : str or Path
         Where the model goes.
     spec : ModelSpec
-        Its `weights_sha256` is filled in.
+        Its `weights_sha256` and `familiar_sha256` are filled in.
     network : torch.nn.Module
         What `build_network(spec)` gave, trained; or an `OnnxNetwork`.
     half : bool, optional
         Store float16: half the size; weights are loaded as float32 again, rounded.
+    familiar : Familiar, optional
+        What the features of the training data look like.
 
     Returns
     -------
@@ -162,12 +193,41 @@ def save_model(folder: str | Path, spec: ModelSpec, network: "nn.Module", *, hal
     else:
         content = serialise(network, half=half, what=f"model {folder}")
     _check_fit(content, spec, folder)
-    spec = spec.model_copy(update={"weights_sha256": hashlib.sha256(content).hexdigest()})
+    return _publish(folder, spec, content, familiar)
+
+
+def add_familiar(model: Model, familiar: Familiar) -> Model:
+    """Write into the folder of a model what the features of its training data look like.
+
+    Returns
+    -------
+    Model
+        The model as a reader finds it, under another hash.
+
+    Raises
+    ------
+    ModelError
+        The model is bundled, or its folder changed since it was loaded.
+    """
+    if BUNDLED.resolve() in model.folder.resolve().parents:
+        raise ModelError(
+            f"model {model.spec.name}", "it comes with geodl and is not changed", "copy its folder first"
+        )
+    return _publish(model.folder, model.spec, _read_weights(model.folder, model.spec), familiar)
+
+
+def _publish(folder: Path, spec: ModelSpec, content: bytes, familiar: Familiar | None) -> Model:
+    """Write the files of a model, whose weights are `content`: all of them, or none."""
+    seen = b"" if familiar is None else familiar.to_bytes()
+    sums = {"weights_sha256": _sha256(content), "familiar_sha256": _sha256(seen) if seen else ""}
+    spec = spec.model_copy(update=sums)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
     try:
         staged.chmod(0o755)  # mkdtemp makes private folders
         _write(staged / spec.weights_file, content)
+        if seen:
+            _write(staged / FAMILIAR_FILE, seen)
         _write(staged / SPEC_FILE, spec_bytes(spec))
         _write(staged / CARD_FILE, model_card(spec).encode())
         load_model(staged)
@@ -212,16 +272,26 @@ def _hash(spec: ModelSpec) -> str:
 
 
 def _read_weights(folder: Path, spec: ModelSpec) -> bytes:
-    path = folder / spec.weights_file
-    what = f"model {folder}"
+    return _read(folder / spec.weights_file, spec.weights_sha256, MAX_WEIGHTS_BYTES)
+
+
+def _read_familiar(folder: Path, spec: ModelSpec) -> bytes:
+    return _read(folder / FAMILIAR_FILE, spec.familiar_sha256, MAX_FAMILIAR_BYTES)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(path: Path, expected: str, most: int) -> bytes:
+    """Return the content of a file of a model that is the one ``model.json`` describes."""
+    what = f"model {path.parent}"
     if not path.is_file():
         raise ModelError(what, f"{path.name} is missing", "fetch or train the model again")
-    if path.stat().st_size > MAX_WEIGHTS_BYTES:
-        raise ModelError(
-            what, f"{path.name} is larger than {MAX_WEIGHTS_BYTES} bytes", "it is no model of geodl"
-        )
+    if path.stat().st_size > most:
+        raise ModelError(what, f"{path.name} is larger than {most} bytes", "it is no model of geodl")
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != spec.weights_sha256:
+    if _sha256(content) != expected:
         raise ModelError(
             what,
             f"{path.name} is not the file that {SPEC_FILE} describes",

@@ -105,7 +105,8 @@ class ModelSpec(_Strict):
     the share of pixels that keep their class when the network computes in bfloat16, where measured.
     Class scores are divided by `temperature` before they become probabilities (Guo et al. 2017,
     https://arxiv.org/abs/1706.04599); it moves no pixel to another class. `licence` is that of the weights,
-    ``training.licence`` that of the data.
+    ``training.licence`` that of the data. `familiar_sha256` is that of ``familiar.safetensors``, which says
+    what the model has seen; empty where there is none.
     """
 
     format_version: Literal[2] = 2
@@ -129,6 +130,7 @@ class ModelSpec(_Strict):
     bf16_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
     training: TrainingSpec = TrainingSpec()
     accuracy: AccuracySpec = AccuracySpec()
+    familiar_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     weights_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
     @field_validator("task")

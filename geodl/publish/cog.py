@@ -26,7 +26,7 @@ from geodl.publish.pam import write_pam
 BLOCK = 512
 CLASSES_TAG = "GEODL_CLASSES"  # JSON of the class table; geodl.vector reads it back
 ROWS = 1024  # rows per window where the array says nothing
-CACHE_MEGABYTES = 256  # GDAL's default is 5 % of the machine's memory
+CACHE_MEGABYTES = 64  # GDAL's default is 5 % of the machine's memory; a row of blocks of 32768 is 16
 
 Windows = Iterable[tuple[int, int, np.ndarray]]
 

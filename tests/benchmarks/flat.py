@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from geodl.cli import SETTINGS
 from tests.benchmarks import runs
 from tests.benchmarks.networks import save_cheap_network
 from tests.benchmarks.process import call
@@ -23,8 +24,9 @@ def measure_flatness(
         for size in sizes:
             scene = write_repeated_scene(folder / f"{layout}-{size}.tif", size, layout)
             out = folder / "out"
+            options = {"precision": "fp32", "tile": None}
             outcome = call(
-                runs.run, threads=threads, scene=scene, model=model, out=out, precision="fp32", tile=None
+                runs.run, threads=threads, settings=SETTINGS, scene=scene, model=model, out=out, **options
             )
             shutil.rmtree(out)
             scene.unlink()

@@ -47,7 +47,7 @@ class RunOptions:
     tta : bool
         Average eight views of every tile, turned and mirrored, and write their spread.
     products : tuple of str
-        Which of ``map``, ``confidence``, ``entropy`` and ``vectors`` to write.
+        Which of ``map``, ``confidence``, ``entropy``, ``novelty`` and ``vectors`` to write.
     """
 
     block: int | None = None

@@ -146,7 +146,7 @@ def _passing(job: Job) -> int:
     result = sum(1 if name == "class" else 5 * count for name, count in _planes(job).items())
     blended = 0
     if job.model.spec.stitch == "blend":
-        blended = 4 * len(job.model.spec.classes) * BLENDED_BLOCK**2
+        blended = 4 * (len(job.model.spec.classes) + job.novelty) * BLENDED_BLOCK**2
     return _QUEUED * (seen * scene.sizes["band"] * scene.dtype.itemsize + chunk * result) + blended
 
 
@@ -171,7 +171,7 @@ def memory_of_network(job: Job) -> int:
     from geodl.forward import forward_for
 
     lattice = job.lattice
-    forward_for(job.model, job.device, job.precision).warm(
+    forward_for(job.model, job.device, job.precision, novelty=job.novelty).warm(
         tile=lattice.tile, strip=job.strip, batch=job.batch
     )
     return resident_bytes() or 2 * 1024**3

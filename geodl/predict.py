@@ -1,5 +1,7 @@
 """Scene and model meet: a lazy result for the library, and the job that a run works on."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -21,12 +23,15 @@ from geodl.tiles import Block
 if TYPE_CHECKING:
     import torch
 
+    from geodl.forward import Forward
+
 DEFAULT_BLOCK = 2048
 GPU_BATCH = 8
 _TITLES = {
     "confidence": "probability of the class",
     "entropy": "entropy of the class probabilities, as a share of its maximum",
     "spread": "standard deviation of the class's probability over turned views",
+    "novelty": "share of the training pixels that are more like the training data",
     "probability": "class probability",
 }
 BF16_AGREES = 0.999  # share of equal classes from which bfloat16 is taken without being asked for
@@ -60,6 +65,7 @@ def make_job(
         If an option has a value that cannot be used.
     """
     from geodl.device import resolve_device
+    from geodl.forward import forward_for
 
     keep_heap()  # before any thread that computes is started
     if isinstance(model, str):
@@ -70,12 +76,15 @@ def make_job(
     check_fit(scene, model.spec)
     place = resolve_device(device)
     precision = _resolve_precision(precision, model.spec, place)
+    if "novelty" in layers:
+        model.familiar()  # refused now where it has none
     if "spread" in layers and model.spec.stitch == "blend":
         raise OptionError(
             "--tta", f"the tiles of model {model.spec.name} are blended", "leave it out, or use a local model"
         )
     tile = model.spec.tile if turned and tile is None else tile  # a stream runs one way only
-    cell, strip = _resolve_cell(tile, scene, model, place.type, precision)
+    forward = partial(forward_for, model, place.type, precision, novelty="novelty" in layers)
+    cell, strip = _resolve_cell(tile, scene, model.spec, forward)
     return Job(
         scene=select_bands(scene, model.spec.band_names),
         model=model,
@@ -104,16 +113,14 @@ def _resolve_precision(precision: str, spec: ModelSpec, device: "torch.device") 
 
 
 def _resolve_cell(
-    tile: int | None, scene: xr.DataArray, model: Model, device: str, precision: str
+    tile: int | None, scene: xr.DataArray, spec: ModelSpec, forward: "Callable[[], Forward]"
 ) -> tuple[tuple[int, int], int | None]:
     """Return rows and columns of a cell, at most, and the rows of a strip if the network runs as a stream."""
     from geodl.block.stream import choose_panel, chunk_rows
-    from geodl.forward import forward_for
     from geodl.stream import Graph
 
-    spec = model.spec
     if tile is None and spec.stitch == "crop":
-        graph = forward_for(model, device, precision).graph
+        graph = forward().graph
         if isinstance(graph, Graph):
             pixel = len(spec.bands) * scene.dtype.itemsize + 1
             strip, columns = choose_panel(graph, spec.halo, scene.sizes["x"], pixel)
@@ -137,6 +144,7 @@ def predict(
     *,
     probabilities: bool = False,
     entropy: bool = False,
+    novelty: bool = False,
     tta: bool = False,
     block: int = DEFAULT_BLOCK,
     device: str = "auto",
@@ -160,6 +168,9 @@ def predict(
     entropy : bool
         Also return how undecided the model is: the Shannon entropy of the probabilities as a share of its
         maximum, 0 certain, 1 all classes alike.
+    novelty : bool
+        Also return how far a pixel lies from the training data, in the features that the class scores are
+        made of: the share of the training pixels that are nearer, 1 where it is farther than all.
     tta : bool
         Average the probabilities of eight views of every tile, turned and mirrored, and also return their
         ``spread``: the standard deviation of the class's probability. Eight times the work.
@@ -180,17 +191,20 @@ def predict(
     -------
     xarray.Dataset
         ``class`` (uint8, 255 = no data), ``confidence`` (float32, NaN = no data) and on request
-        ``entropy`` and ``spread`` with dims (y, x), ``probability`` with dims (class_name, y, x); on the
-        scene's grid.
+        ``entropy``, ``novelty`` and ``spread`` with dims (y, x), ``probability`` with dims
+        (class_name, y, x); on the scene's grid.
 
     Raises
     ------
     MismatchError
         If the scene is not what the model was trained on; the message names the remedy.
+    ModelError
+        If the model cannot be loaded, or does not know what it has seen and novelty is asked for.
     OptionError
         If an option has a value that cannot be used.
     """
-    products = ("map", "confidence", "entropy") if entropy else ("map", "confidence")
+    more = {"entropy": entropy, "novelty": novelty}
+    products = ("map", "confidence", *(name for name, wanted in more.items() if wanted))
     job = make_job(
         scene,
         model,

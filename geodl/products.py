@@ -86,6 +86,9 @@ def write_files(product: Product, job: Job, store: BlockStore, provenance: Mappi
     if "entropy" in wanted:
         layers["entropy"] = ("entropy.tif", _percent(["entropy"], tags))
         write_style(confidence_style(doubt=True), product.path("entropy.qml"))
+    if "novelty" in wanted:
+        layers["novelty"] = ("novelty.tif", _percent(["novelty"], tags))
+        write_style(confidence_style(doubt=True), product.path("novelty.qml"))
     if "spread" in job.layers:
         layers["spread"] = ("spread.tif", _percent(["spread"], tags))
         write_style(confidence_style(0.5, doubt=True), product.path("spread.qml"))

@@ -1,7 +1,11 @@
-"""From the scores of a network to what is known of each pixel, on whatever device they are."""
+"""From the scores of a network to what is known of each pixel, on whatever device they are.
+
+The bits of a pixel do not depend on the pixels beside it.
+"""
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,10 +18,53 @@ Scores = dict[str, np.ndarray]
 ``probability`` is ``(N, classes, height, width)``."""
 
 
-def classify(scores: Tensor, values: list[int], layers: Collection[str]) -> Scores:
-    """Choose the class of the highest score at every pixel, the first one of equals, and say how sure it is.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meaning:
+    """What the output of a model's network means.
 
-    The bits of a pixel do not depend on the pixels beside it.
+    Parameters
+    ----------
+    values : list of int
+        Raster value of each class; so many planes of the output, the first ones, are their scores.
+    temperature : float
+        The scores are divided by it before they become probabilities.
+    quantiles : torch.Tensor or None
+        For a network whose further planes are squared distances to the training data
+        (`geodl.models.distances`): those that 0, 1, ... 100 % of the training pixels do not exceed.
+    """
+
+    values: list[int]
+    temperature: float = 1.0
+    quantiles: Tensor | None = None
+
+    def probabilities(self, output: Tensor) -> Tensor:
+        """Return the probabilities of the classes, ``(N, classes, height, width)``."""
+        return (output[:, : len(self.values)] / self.temperature).softmax(dim=1)
+
+    def novelty(self, output: Tensor) -> Tensor:
+        """Return the share of the training pixels that are nearer to their data, ``(N, height, width)``."""
+        assert self.quantiles is not None
+        # What cannot be told from infinitely far has not been seen.
+        nearest = output[:, len(self.values) :].amin(dim=1).nan_to_num(nan=math.inf).contiguous()
+        last = len(self.quantiles) - 1
+        above = torch.searchsorted(self.quantiles, nearest, right=True).clamp_(1, last)
+        low, high = self.quantiles[above - 1], self.quantiles[above]
+        within = (nearest - low).div_((high - low).clamp_min_(torch.finfo(torch.float32).tiny))
+        return within.clamp_(0, 1).add_(above - 1).div_(last)
+
+    def layers(self, output: Tensor, layers: Collection[str]) -> Scores:
+        """Return layers of `geodl.task.LAYERS`, all but ``spread``; raises as `classify`."""
+        told = [name for name in layers if name != "novelty"]
+        found = classify(output[:, : len(self.values)], self.values, told, temperature=self.temperature)
+        if "novelty" in layers:
+            found["novelty"] = self.novelty(output).cpu().numpy()
+        return found
+
+
+def classify(
+    scores: Tensor, values: list[int], layers: Collection[str], *, temperature: float = 1.0
+) -> Scores:
+    """Choose the class of the highest score at every pixel, the first one of equals, and say how sure it is.
 
     Parameters
     ----------
@@ -27,6 +74,8 @@ def classify(scores: Tensor, values: list[int], layers: Collection[str]) -> Scor
         Raster value of each class.
     layers : collection of str
         What to return, of `geodl.task.LAYERS`.
+    temperature : float
+        Scores are divided by it for everything but the class, which it does not change.
 
     Raises
     ------
@@ -42,6 +91,8 @@ def classify(scores: Tensor, values: list[int], layers: Collection[str]) -> Scor
     found = {"class": _classes(scores, highest, values)}
     if len(layers) > 1:
         shifted = scores - highest.unsqueeze(1)
+        if temperature != 1:
+            shifted.div_(temperature)
         ratio = shifted.exp()
         total = _sum(ratio)
         found["confidence"] = total.reciprocal()

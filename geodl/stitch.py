@@ -64,15 +64,16 @@ def blend_weights(lattice: Lattice, row: int, col: int, part: Window) -> np.ndar
 class Blend:
     """Adds up the weighted scores of the tiles around one block.
 
-    Tiles must be added in row-major order: floating point sums depend on the order.
+    Tiles must be added in row-major order: floating point sums depend on the order. `planes` is the number
+    of classes, and one more where the novelty of the pixels is blended too.
     """
 
-    def __init__(self, lattice: Lattice, block: Block, classes: int) -> None:
+    def __init__(self, lattice: Lattice, block: Block, planes: int) -> None:
         self._lattice, self._block = lattice, block
-        self.scores = np.zeros((classes, block.window.height, block.window.width), dtype=np.float32)
+        self.scores = np.zeros((planes, block.window.height, block.window.width), dtype=np.float32)
 
     def add(self, row: int, col: int, scores: np.ndarray) -> None:
-        """Add tile (row, col); `scores` is float32 of shape ``(classes, tile, tile)``."""
+        """Add tile (row, col); `scores` is float32 of shape ``(planes, tile, tile)``."""
         tile = self._lattice.tile_window(row, col)
         part = tile.intersect(self._block.window)
         if part.height == 0 or part.width == 0:
@@ -87,14 +88,15 @@ class Blend:
         ``class`` is uint8, of equal probabilities the first one, `values` being the raster value of each;
         the others are float32.
         """
-        highest = self.scores.max(axis=0)
+        shares = self.scores[: len(values)]
+        highest = shares.max(axis=0)
         classes = np.zeros(highest.shape, dtype=np.uint8)
-        for plane, value in zip(self.scores[::-1], reversed(values), strict=True):
+        for plane, value in zip(shares[::-1], reversed(values), strict=True):
             classes[plane == highest] = value
-        found = {"class": classes, "confidence": highest, "probability": self.scores}
+        found = {"class": classes, "confidence": highest, "probability": shares, "novelty": self.scores[-1]}
         if "entropy" in layers:
             nats = np.zeros_like(highest)
-            for plane in self.scores:
+            for plane in shares:
                 nats -= plane * np.log(np.maximum(plane, np.finfo(np.float32).tiny))
             found["entropy"] = np.clip(nats / np.float32(np.log(len(values))), 0, 1)
         return {layer: found[layer] for layer in layers}

@@ -142,7 +142,8 @@ def whole_scene_probabilities(scene, model):
     )
     inputs = np.where(valid[rows[:, None], cols], (values - mean) / std, 0).astype(np.float32)
     with torch.inference_mode():
-        scores = model.network()(torch.from_numpy(inputs)[None]).softmax(1)[0].numpy()
+        scores = model.network()(torch.from_numpy(inputs)[None]) / spec.temperature
+        scores = scores.softmax(1)[0].numpy()
     return scores[:, margin : margin + height, margin : margin + width], valid
 
 

@@ -203,7 +203,7 @@ class TestOutOfMemory:
         monkeypatch.setattr("geodl.tiles.CHUNK", 160)
         block = job.lattice.everything
         expected, *_ = process_block(job, block)
-        real, seen = Forward._scores, []
+        real, seen = Forward._output, []
 
         def scarce(self, tiles):
             seen.append(len(tiles.pixels))
@@ -211,7 +211,7 @@ class TestOutOfMemory:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return real(self, tiles)
 
-        monkeypatch.setattr(Forward, "_scores", scarce)
+        monkeypatch.setattr(Forward, "_output", scarce)
         monkeypatch.setattr(forward_for(tiny_model, "cpu"), "_singly", False)
         result, *_ = process_block(job, block)
         assert max(seen) > 2
@@ -221,7 +221,7 @@ class TestOutOfMemory:
         def exhausted(self, tiles):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        monkeypatch.setattr(Forward, "_scores", exhausted)
+        monkeypatch.setattr(Forward, "_output", exhausted)
         job = make_job(open_scene(scene_file), tiny_model, tile=96)
         with pytest.raises(GeodlError, match=r"scene valley, tile at row 0, column 0.*memory.*--tile"):
             list(process_block(job, job.lattice.blocks(1)[0]))
@@ -269,7 +269,7 @@ def test_uint16_beyond_int16_reaches_the_network_unharmed(tiny_model):
     scaling = Scaling(gain=(1e-5,) * 3, bias=(0.0,) * 3)
     high = np.full((1, 3, 96, 96), 60000, "uint16")
     scores = [
-        forward.probabilities(Tiles(pixels=p, valid=np.ones((1, 96, 96), bool), scaling=scaling))
+        forward.shares(Tiles(pixels=p, valid=np.ones((1, 96, 96), bool), scaling=scaling))
         for p in (high, high.astype("float32"))
     ]
     np.testing.assert_array_equal(*scores)

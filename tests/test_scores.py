@@ -7,9 +7,9 @@ import torch
 
 from geodl.errors import GeodlError
 from geodl.scores import classify
-from geodl.task import LAYERS
 
 VALUES = [3, 1, 7, 4, 9, 2, 8, 6]
+LAYERS = ("class", "confidence", "entropy", "probability")  # those that follow from the scores alone
 
 
 def scores(height, width, seed=0):

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import optimize, special
 
 from geodl.assess.confusion import IGNORE
+from geodl.assess.pixel_sample import PixelSample
 
 LIMIT = 500_000
 """Pixels kept: the standard error of the temperature is then far below a hundredth of it."""
@@ -45,7 +46,17 @@ def fit_temperature(
     >>> round(fit_temperature([(sure, labels)]), 2)
     5.46
     """
-    scores, labels = _sample(batches, limit, np.random.default_rng(seed))
+    sample: PixelSample | None = None
+    for scores, labels in batches:
+        sample = sample or PixelSample(limit, min(scores.shape[1], IGNORE), seed)
+        sample.add(scores, labels)
+    return 1.0 if sample is None else temperature_of(sample)
+
+
+def temperature_of(sample: PixelSample) -> float:
+    """Find the temperature that makes the labels of a sample of scores most likely; see `fit_temperature`."""
+    taken, labels = sample.taken()
+    scores = taken.astype(np.float64)
     if not len(labels) or not np.ptp(scores, axis=1).any():
         return 1.0
     true = np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
@@ -61,21 +72,3 @@ def fit_temperature(
     if slope(highest) <= 0:
         return RANGE[0]
     return float(1 / optimize.brentq(slope, lowest, highest, xtol=1e-6))
-
-
-def _sample(
-    batches: Iterable[tuple[np.ndarray, np.ndarray]], limit: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the pixels with the `limit` smallest random numbers: a simple random sample of all."""
-    keys, kept, classes = np.zeros(0), np.zeros((0, 0), np.float32), np.zeros(0, np.intp)
-    for scores, labels in batches:
-        known = (labels >= 0) & (labels < min(scores.shape[1], IGNORE))
-        keys = np.concatenate([keys, rng.random(int(known.sum()))])
-        kept = np.concatenate([kept.reshape(-1, scores.shape[1]), scores[known].astype(np.float32)])
-        classes = np.concatenate([classes, labels[known].astype(np.intp)])
-        if len(keys) > limit:
-            smallest = np.argpartition(keys, limit)[:limit]
-            smallest.sort()
-            keys, kept, classes = keys[smallest], kept[smallest], classes[smallest]
-    order = np.argsort(keys)  # so that rounding of sums does not depend on the batches either
-    return kept[order].astype(np.float64), classes[order]

@@ -28,7 +28,7 @@ def process_block(job: Job, block: Block) -> Iterator[Piece]:
     from geodl.block.stream import stream
     from geodl.forward import forward_for
 
-    forward = forward_for(job.model, job.device, job.precision)
+    forward = forward_for(job.model, job.device, job.precision, novelty=job.novelty)
     over_tiles = blend if job.model.spec.stitch == "blend" else crop
     run = stream if job.strip is not None else over_tiles
     with ahead(run(job, block, forward)) as pieces:

@@ -17,14 +17,14 @@ from geodl.tiles import Block, Window
 def blend(job: Job, block: Block, forward: Forward) -> Iterator[Piece]:
     """Average overlapping tiles: for networks that look at the whole tile."""
     spec = job.model.spec
-    average = stitch.Blend(job.lattice, block, len(spec.classes))
+    average = stitch.Blend(job.lattice, block, len(spec.classes) + job.novelty)
     valid = np.zeros((block.window.height, block.window.width), dtype=bool)
     with ahead(_read(job, block, forward, valid), depth=2) as parts:
         for group in holding(forward.computing, parts):
             with named(job, group.place):
-                probabilities = forward.probabilities(group.tiles)
-            for position, scores in zip(group.positions, probabilities, strict=True):
-                average.add(*position, scores)
+                shares = forward.shares(group.tiles)
+            for position, planes in zip(group.positions, shares, strict=True):
+                average.add(*position, planes)
     layers = average.classify(spec.class_values, job.layers)
     for chunk in job.lattice.chunks_of(block):
         inside = chunk.window.relative_to(block.window).slices

@@ -70,6 +70,11 @@ class Job:
         shifted = replace(lattice, phase=(rows % lattice.core[0], cols % lattice.core[1]))
         return shifted if self.strip is not None else shifted.grouped(self.chunk)
 
+    @property
+    def novelty(self) -> bool:
+        """Whether the network is to measure how far pixels lie from the training data."""
+        return "novelty" in self.layers
+
     @cached_property
     def scaling(self) -> Scaling:
         """From the scene's digital numbers to the input of the network."""

@@ -12,8 +12,10 @@
 `libraries`         networks of segmentation-models-pytorch, torchgeo and torchvision
 `wrapped`           their outputs, put into our form
 `onnx_network`      a network from an ONNX file, run by onnxruntime
-`bundle`            `save_model`, `load_model`, `Model`
+`bundle`            `save_model`, `load_model`, `Model`; `folder`: its files
 `weights`           the safetensors file, its header checked before a tensor is read
+`familiarity`       what the features of the training data look like; `distances`: a network that
+                    also says how far pixels lie from them
 `probe`             the halo of a network, measured
 `imports`           networks that others trained become models
 `export`            a model as an ONNX file; `onnx_graph` makes and checks the graph

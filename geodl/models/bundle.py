@@ -6,9 +6,6 @@ network's own shapes is checked by `Model.check` and `Model.network`.
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +13,9 @@ from typing import TYPE_CHECKING
 from geodl.errors import ModelError
 from geodl.models.card import CARD_FILE, model_card
 from geodl.models.familiarity import FAMILIAR_FILE, Familiar, read_familiar
+from geodl.models.folder import read_file, refuse_foreign, replace_files, sha256_of
 from geodl.models.spec import ONNX, ONNX_FILE, WEIGHTS_FILE, ModelSpec
-from geodl.models.spec_file import SPEC_FILE, naming, read_spec, spec_bytes, version_of
+from geodl.models.spec_file import SPEC_FILE, naming, read_spec, spec_bytes
 from geodl.models.table import build_network, check_tiling, onnx_network
 from geodl.models.weights import check_fit, deserialise, expected_tensors, read_header, serialise
 
@@ -187,7 +185,7 @@ def save_model(
         The folder exists and is no model, weights are not finite, or do not fit `spec`.
     """
     folder = Path(folder).absolute()
-    _refuse_foreign(folder)
+    refuse_foreign(folder)
     if spec.architecture == ONNX:
         content: bytes = network.content  # type: ignore[assignment]
     else:
@@ -209,31 +207,32 @@ def add_familiar(model: Model, familiar: Familiar) -> Model:
     ModelError
         The model is bundled, or its folder changed since it was loaded.
     """
+    refuse_bundled(model)
+    return _publish(model.folder, model.spec, _read_weights(model.folder, model.spec), familiar)
+
+
+def refuse_bundled(model: Model) -> None:
+    """Refuse to change a model that comes with geodl, whose files belong to the installation.
+
+    Raises
+    ------
+    ModelError
+        Says so.
+    """
     if BUNDLED.resolve() in model.folder.resolve().parents:
         raise ModelError(
             f"model {model.spec.name}", "it comes with geodl and is not changed", "copy its folder first"
         )
-    return _publish(model.folder, model.spec, _read_weights(model.folder, model.spec), familiar)
 
 
 def _publish(folder: Path, spec: ModelSpec, content: bytes, familiar: Familiar | None) -> Model:
-    """Write the files of a model, whose weights are `content`: all of them, or none."""
-    seen = b"" if familiar is None else familiar.to_bytes()
-    sums = {"weights_sha256": _sha256(content), "familiar_sha256": _sha256(seen) if seen else ""}
+    """Write the files of a model, whose weights are `content`."""
+    seen = None if familiar is None else familiar.to_bytes()
+    sums = {"weights_sha256": sha256_of(content), "familiar_sha256": sha256_of(seen) if seen else ""}
     spec = spec.model_copy(update=sums)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
-    try:
-        staged.chmod(0o755)  # mkdtemp makes private folders
-        _write(staged / spec.weights_file, content)
-        if seen:
-            _write(staged / FAMILIAR_FILE, seen)
-        _write(staged / SPEC_FILE, spec_bytes(spec))
-        _write(staged / CARD_FILE, model_card(spec).encode())
-        load_model(staged)
-        _put_in_place(staged, folder)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    files = {spec.weights_file: content, **({FAMILIAR_FILE: seen} if seen else {})}
+    files |= {SPEC_FILE: spec_bytes(spec), CARD_FILE: model_card(spec).encode()}
+    replace_files(folder, files, own=OWN_FILES, check=load_model)
     return load_model(folder)
 
 
@@ -272,63 +271,8 @@ def _hash(spec: ModelSpec) -> str:
 
 
 def _read_weights(folder: Path, spec: ModelSpec) -> bytes:
-    return _read(folder / spec.weights_file, spec.weights_sha256, MAX_WEIGHTS_BYTES)
+    return read_file(folder / spec.weights_file, spec.weights_sha256, MAX_WEIGHTS_BYTES)
 
 
 def _read_familiar(folder: Path, spec: ModelSpec) -> bytes:
-    return _read(folder / FAMILIAR_FILE, spec.familiar_sha256, MAX_FAMILIAR_BYTES)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _read(path: Path, expected: str, most: int) -> bytes:
-    """Return the content of a file of a model that is the one ``model.json`` describes."""
-    what = f"model {path.parent}"
-    if not path.is_file():
-        raise ModelError(what, f"{path.name} is missing", "fetch or train the model again")
-    if path.stat().st_size > most:
-        raise ModelError(what, f"{path.name} is larger than {most} bytes", "it is no model of geodl")
-    content = path.read_bytes()
-    if _sha256(content) != expected:
-        raise ModelError(
-            what,
-            f"{path.name} is not the file that {SPEC_FILE} describes",
-            "fetch or train the model again",
-        )
-    return content
-
-
-def _refuse_foreign(folder: Path) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    try:
-        if version_of(json.loads((folder / SPEC_FILE).read_bytes())) is not None:
-            return
-    except (OSError, ValueError, RecursionError):
-        pass
-    raise ModelError(
-        f"model {folder}", "it exists and is no geodl model", "remove it or choose another folder with --out"
-    )
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _put_in_place(staged: Path, folder: Path) -> None:
-    if not folder.exists():
-        staged.rename(folder)
-        return
-    # A folder that is not empty cannot be renamed over: the old one steps aside, whole, first.
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old-", dir=folder.parent)) / folder.name
-    folder.rename(old)
-    staged.rename(folder)
-    for other in old.iterdir():
-        if other.name not in OWN_FILES:
-            other.rename(folder / other.name)
-    shutil.rmtree(old.parent)
+    return read_file(folder / FAMILIAR_FILE, spec.familiar_sha256, MAX_FAMILIAR_BYTES)

@@ -107,9 +107,15 @@ def _limits(spec: ModelSpec) -> str:
         if spec.temperature == 1
         else f"Probabilities are calibrated with temperature {spec.temperature:g}."
     )
+    new = (
+        "`geodl predict --products map,novelty` tells where a scene is unlike what it has seen."
+        if spec.familiar_sha256
+        else "It cannot tell what it has not seen."
+    )
     limits = [
         "It knows the classes above and nothing else: every pixel gets one of them.",
         "Landscapes, seasons and sensors that it was not trained on may be mapped wrongly, with confidence.",
+        new,
         calibrated,
         seams,
     ]

@@ -15,7 +15,9 @@ from geodl.stream.operations import Operation
 from geodl.stream.record import Recorder
 
 
-def trace(network: nn.Module, *, bands: int, stride: int, dtype: torch.dtype | None = None) -> Graph:
+def trace(
+    network: nn.Module, *, bands: int, stride: int, dtype: torch.dtype | None = None, kept: int = 1
+) -> Graph:
     """Read the operations of a network.
 
     Parameters
@@ -27,8 +29,10 @@ def trace(network: nn.Module, *, bands: int, stride: int, dtype: torch.dtype | N
     stride : int
         Pixels by which its input can be shifted so that its output shifts likewise.
     dtype : torch.dtype, optional
-        Compute in this type (`torch.bfloat16`), all but the last convolution, which stays as it is.
+        Compute in this type (`torch.bfloat16`), all but the last convolutions, which stay as they are.
         Batch norms are folded into the weights before these are rounded.
+    kept : int
+        How many of the last convolutions stay as they are.
 
     Returns
     -------
@@ -51,7 +55,7 @@ def trace(network: nn.Module, *, bands: int, stride: int, dtype: torch.dtype | N
     example = torch.zeros(1, bands, height, width, dtype=kind, device=device)
     graph = Graph(nodes=_Reader(stride).read(network, example), stride=stride, dtype=kind)
     _check_other_size(network, graph, (1, bands, height + 2 * stride, width + stride), example)
-    return graph if dtype is None else _in_type(graph, dtype)
+    return graph if dtype is None else _in_type(graph, dtype, kept)
 
 
 def _attempt(what: str, action: Callable[[], Any]) -> Any:
@@ -128,10 +132,10 @@ def _check_other_size(network: nn.Module, graph: Graph, size: tuple[int, ...], e
         )
 
 
-def _in_type(graph: Graph, dtype: torch.dtype) -> Graph:
-    last = max((i for i, n in enumerate(graph.nodes) if isinstance(n.operation, Convolution)), default=-1)
+def _in_type(graph: Graph, dtype: torch.dtype, kept: int) -> Graph:
+    last = [i for i, node in enumerate(graph.nodes) if isinstance(node.operation, Convolution)][-kept:]
     nodes = tuple(
-        node if node.operation is None or index == last else replace(node, operation=node.operation.to(dtype))
+        node if node.operation is None or index in last else replace(node, operation=node.operation.to(dtype))
         for index, node in enumerate(graph.nodes)
     )
     return replace(graph, nodes=nodes, dtype=dtype)

@@ -26,6 +26,7 @@
 `keeper`        what happens after each epoch
 `pretrain`      learning without labels
 `evaluate`      accuracy on whole scenes, tile by tile
+`familiar`      what the training data look like to the network, to tell what it has not seen
 `fit`           the run
 `journal`       what happened epoch by epoch, as a table
 `showing`       everything that people see of a run: the bar (`live`), the logs (`board`), the report

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from geodl.assess.confusion import Accuracy, accuracy, confusion_matrix
 from geodl.assess.labels import IGNORE
+from geodl.assess.pixel_sample import PixelSample
 from geodl.models.spec import ModelSpec
 from geodl.tiles import Lattice, Window
 from geodl.training.plots import Plot
@@ -26,7 +28,7 @@ Look = Callable[[Tile, Window, np.ndarray, np.ndarray], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """The validation part of the plots, and how to compute on it.
+    """The validation part of the plots, or another one, and how to compute on it.
 
     Parameters
     ----------
@@ -36,12 +38,15 @@ class Validation:
         Gives the scaling of the bands, tile, halo and classes.
     device, precision : torch.device, torch.dtype
         Where, and in which precision, the network runs.
+    role : str
+        Whose labels count: ``"validation"``, or ``"train"`` to look back at what was learnt.
     """
 
     plots: list[Plot]
     spec: ModelSpec
     device: torch.device
     precision: torch.dtype = torch.float32
+    role: Literal["validation", "train"] = "validation"
 
     def lattice(self, plot: Plot) -> Lattice:
         """Tiles over a plot: larger than the model's where that changes nothing but the time."""
@@ -51,11 +56,11 @@ class Validation:
         return Lattice.even(*size, core=(_CORE, _CORE), halo=spec.halo, stride=spec.stride)
 
     def tiles(self) -> list[Tile]:
-        """List the tiles whose core holds validation labels."""
+        """List the tiles whose core holds labels of the role."""
         found: list[Tile] = []
         for number, plot in enumerate(self.plots):
-            if sum(plot.validation):
-                lattice, labels = self.lattice(plot), plot.labels("validation")
+            if sum(getattr(plot, self.role)):
+                lattice, labels = self.lattice(plot), plot.labels(self.role)
                 found.extend(
                     (number, int(row), int(column))
                     for row, column in np.ndindex(*lattice.shape)
@@ -80,34 +85,46 @@ class Validation:
         """Compare predictions with the labels on the cores of some tiles; see `confusion`."""
         return accuracy(self.confusion(network, tiles), [c.name for c in self.spec.classes])
 
-    def confusion(self, network: nn.Module, tiles: list[Tile], look: Look | None = None) -> np.ndarray:
+    def confusion(
+        self,
+        network: nn.Module,
+        tiles: list[Tile],
+        look: Look | None = None,
+        sample: PixelSample | None = None,
+    ) -> np.ndarray:
         """Count pixels by label (rows) and prediction (columns) over the cores of some tiles.
 
         The network maps ``(1, bands, tile, tile)`` to ``(1, classes, tile, tile)``; it runs in
-        evaluation mode and is handed back in the mode it came in. `look` is shown each tile on the way.
+        evaluation mode and is handed back in the mode it came in. `look` is shown each tile on the way,
+        `sample` is offered the scores of its labelled pixels.
         """
         training = network.training
         network.eval()
         count = len(self.spec.classes)
         matrix = np.zeros((count, count), dtype=np.int64)
         for tile in tiles:
-            core, labels, predicted = self.predict(network, tile)
+            core, labels, scores = self.scores(network, tile)
+            predicted = scores.argmax(dim=0).to(torch.uint8).cpu().numpy()
             matrix += confusion_matrix(labels, predicted, count)
+            if sample is not None:
+                sample.add(scores.flatten(1).T.cpu().numpy(), labels.ravel())
             if look is not None:
                 look(tile, core, labels, predicted)
         network.train(training)
         return matrix
 
     @torch.no_grad()
-    def predict(self, network: nn.Module, tile: Tile) -> tuple[Window, np.ndarray, np.ndarray]:
+    def scores(self, network: nn.Module, tile: Tile) -> tuple[Window, np.ndarray, torch.Tensor]:
         """Run the network, which is in evaluation mode, on one tile.
 
         Returns
         -------
         core : Window
             The part that is kept, in pixels of the plot.
-        labels, predicted : numpy.ndarray
-            Class positions on the core, uint8; labels are 255 where none is held out for validation.
+        labels : numpy.ndarray
+            Class positions on the core, uint8; 255 where there is none of the role.
+        scores : torch.Tensor
+            Of the classes on the core, float32, ``(classes, height, width)``, on the device.
         """
         number, row, column = tile
         plot = self.plots[number]
@@ -118,5 +135,4 @@ class Validation:
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             scores = network(image)[0]  # (classes, tile, tile)
         inside = scores[(slice(None), *core.relative_to(window).slices)].float()
-        predicted = inside.argmax(dim=0).to(torch.uint8).cpu().numpy()
-        return core, np.asarray(plot.labels("validation")[core.slices]), predicted
+        return core, np.asarray(plot.labels(self.role)[core.slices]), inside

@@ -93,7 +93,8 @@ def fit(
     Returns
     -------
     Model
-        The model kept: the epoch of the highest mean IoU, with its accuracy on all validation pixels.
+        The model kept: the epoch of the highest mean IoU, with its accuracy and its temperature on all
+        validation pixels, and what the training data look like to it.
         On Ctrl-C the best so far.
 
     Raises

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,13 +14,17 @@ from lightning.pytorch.callbacks import Callback
 from pydantic import TypeAdapter
 
 from geodl.assess.confusion import accuracy
-from geodl.errors import RecipeError
+from geodl.assess.pixel_sample import PixelSample
+from geodl.assess.temperature import LIMIT, temperature_of
+from geodl.errors import ModelError, RecipeError
 from geodl.models.bundle import Model, load_model, save_model
+from geodl.models.familiarity import Familiar
 from geodl.models.spec import AccuracySpec, ModelSpec
 from geodl.tiles import Window
 from geodl.training.checkpoint import State
 from geodl.training.clock import Clock
 from geodl.training.evaluate import Tile, Validation
+from geodl.training.familiar import look_back
 from geodl.training.journal import Epoch, draw_curve, write_metrics
 from geodl.training.learner import Learner
 from geodl.training.plots import folders
@@ -163,6 +168,8 @@ class Keeper(Callback):
     def finish(self) -> Model:
         """Measure the kept network on every validation pixel and write that into its folder.
 
+        So are the temperature that these pixels ask for, and what the training data look like to the network.
+
         Raises
         ------
         RecipeError
@@ -176,11 +183,15 @@ class Keeper(Callback):
             )
         draw_curve(self._out / "curve.png", self._epochs, self._recipe.title or self._recipe.name)
         network = load_model(self._out).network(self._validation.device)
-        matrix = self._validation.confusion(
-            network.to(memory_format=torch.channels_last), self._validation.tiles(), self._look
-        )
+        network = network.to(memory_format=torch.channels_last)
+        sample = PixelSample(LIMIT, len(self._validation.spec.classes), self._recipe.seed)
+        matrix = self._validation.confusion(network, self._validation.tiles(), self._look, sample)
         found = accuracy(matrix, [c.name for c in self._validation.spec.classes])
-        self._echo(f"kept: mIoU {found.mean_iou:.4f}, overall {found.overall:.4f} on {found.pixels:,} pixels")
+        temperature = round(temperature_of(sample), 4)
+        self._echo(
+            f"kept: mIoU {found.mean_iou:.4f}, overall {found.overall:.4f} on {found.pixels:,} pixels; "
+            f"temperature {temperature:g}"
+        )
         measured = AccuracySpec(
             reference=f"validation part of {', '.join(folders(self._recipe, 'validation'))}",
             pixels=found.pixels,
@@ -188,11 +199,19 @@ class Keeper(Callback):
             mean_iou=round(found.mean_iou, 4),
             iou={c.name: None if math.isnan(c.iou) else round(c.iou, 4) for c in found.classes},
         )
-        spec = self._validation.spec.model_copy(update={"accuracy": measured})
-        model = save_model(self._out, spec, network, half=self._recipe.half)
+        spec = self._validation.spec.model_copy(update={"accuracy": measured, "temperature": temperature})
+        familiar = self._look_back(network)
+        model = save_model(self._out, spec, network, half=self._recipe.half, familiar=familiar)
         for watcher in self._watchers:
             watcher.finished(model.spec, self._epochs, matrix)
         return model
+
+    def _look_back(self, network: torch.nn.Module) -> Familiar | None:
+        try:
+            return look_back(network, replace(self._validation, role="train"), seed=self._recipe.seed)
+        except ModelError as error:  # the model is good for maps all the same
+            self._echo(f"novelty cannot be told: {error.cause}")
+            return None
 
     def _look(self, tile: Tile, core: Window, labels: np.ndarray, predicted: np.ndarray) -> None:
         for watcher in self._watchers:

@@ -7,6 +7,7 @@ import click
 from geodl.cli.models.compare import compare
 from geodl.cli.models.compress import compress
 from geodl.cli.models.exchange import export_model, import_model
+from geodl.cli.models.familiarise import familiarise
 from geodl.cli.models.probe import probe
 
 
@@ -15,7 +16,7 @@ def models() -> None:
     """List the models that come with geodl; show, check, probe, import, export, compare or compress one."""
 
 
-for command in (probe, import_model, export_model, compare, compress):
+for command in (probe, familiarise, import_model, export_model, compare, compress):
     models.add_command(command)
 
 

@@ -1,13 +1,8 @@
-"""Runs a network over batches of tiles: knows torch, knows no rasters.
-
-One `Forward` exists per worker process and model; its device is used by one thread, so that other
-threads read and write meanwhile, and so that torch keeps a single pool of computing threads.
-"""
+"""`Forward`: a network on a device, and the one thread that feeds it."""
 
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -15,44 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from geodl.errors import GeodlError, ModelError
+from geodl.forward.rows import RowStream
+from geodl.forward.tiles import Tiles
 from geodl.heap import keep_heap
 from geodl.match import Scaling
 from geodl.models.bundle import Model
+from geodl.models.distances import CONVOLUTIONS, WithDistances
 from geodl.models.fold import fold_batch_norms
 from geodl.models.precision import as_bfloat16
-from geodl.scores import Scores, classify
+from geodl.scores import Meaning, Scores, classify
 from geodl.stream import Graph, NotLocalError, Plan, Stream, trace
 from geodl.views import VIEWS, Views, turn, turn_back
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tiles:
-    """What the network is to see.
-
-    Parameters
-    ----------
-    pixels : numpy.ndarray
-        Digital numbers, shape ``(N, bands, height, width)``, any real dtype.
-    valid : numpy.ndarray
-        bool, shape ``(N, height, width)``; the network sees the mean of each band elsewhere.
-    scaling : Scaling
-        From digital numbers to what the network was trained on.
-    """
-
-    pixels: np.ndarray
-    valid: np.ndarray
-    scaling: Scaling
-
-    def halves(self) -> "tuple[Tiles, Tiles]":
-        """Return the first and the second half of the batch."""
-        half = len(self.pixels) // 2
-        first, second = (
-            Tiles(pixels=self.pixels[part], valid=self.valid[part], scaling=self.scaling)
-            for part in (slice(half), slice(half, None))
-        )
-        return first, second
 
 
 class Forward:
@@ -69,9 +39,11 @@ class Forward:
         ``"cpu"`` or ``"cuda"``.
     precision : str
         ``"fp32"`` or ``"bf16"``.
+    novelty : bool
+        Whether to measure how far pixels lie from the training data, too.
     """
 
-    def __init__(self, model: Model, device: str, precision: str = "fp32") -> None:
+    def __init__(self, model: Model, device: str, precision: str = "fp32", *, novelty: bool = False) -> None:
         keep_heap()
         self.reading, self.computing = threading.Lock(), threading.Lock()
         self.device = torch.device(device)
@@ -80,6 +52,13 @@ class Forward:
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self._streams: dict[tuple[int, int, int], Stream] = {}
         self._model = model
+        self._familiar = model.familiar() if novelty else None
+        quantiles = None
+        if self._familiar is not None:
+            quantiles = torch.from_numpy(self._familiar.quantiles).to(self.device)
+        self.meaning = Meaning(
+            values=model.spec.class_values, temperature=model.spec.temperature, quantiles=quantiles
+        )
         self._network: nn.Module | None = None
         self._graph: Graph | GeodlError | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="geodl-device")
@@ -89,8 +68,14 @@ class Forward:
         if self._network is None:
             network = fold_batch_norms(self._model.network(self.device))
             network = network.to(memory_format=torch.channels_last)
-            self._network = as_bfloat16(network) if self._dtype == torch.bfloat16 else network
+            if self._dtype == torch.bfloat16:
+                network = as_bfloat16(network)
+            self._network = self._measuring(network)
         return self._network
+
+    def _measuring(self, network: nn.Module) -> nn.Module:
+        """Return a network that gives distances as well, if these are wanted."""
+        return network if self._familiar is None else WithDistances(network, self._familiar)
 
     @property
     def graph(self) -> Graph | GeodlError:
@@ -110,8 +95,13 @@ class Forward:
             what, cause = f"model {self.spec.name}", "it asks for its tiles to be blended"
             raise NotLocalError(what, cause, "use a local architecture")
         dtype = None if self._dtype == torch.float32 else self._dtype
-        network = self._model.network(self.device)
-        return trace(network, bands=len(self.spec.bands), stride=self.spec.stride, dtype=dtype)
+        return trace(
+            self._measuring(self._model.network(self.device)),
+            bands=len(self.spec.bands),
+            stride=self.spec.stride,
+            dtype=dtype,
+            kept=1 if self._familiar is None else CONVOLUTIONS,
+        )
 
     def start_rows(
         self,
@@ -123,7 +113,7 @@ class Forward:
         margin: int,
         rows: tuple[int, int] | None = None,
         layers: Collection[str] = ("class",),
-    ) -> "RowStream":
+    ) -> RowStream:
         """Begin to feed a panel of a canvas to the network, which must have a `graph`, from top to bottom.
 
         Parameters
@@ -173,16 +163,26 @@ class Forward:
         """Run a function in the thread that the device belongs to."""
         return self._thread.submit(run, tiles).result()
 
-    def probabilities(self, tiles: Tiles) -> np.ndarray:
+    def shares(self, tiles: Tiles) -> np.ndarray:
         """Probabilities of the classes of a batch of tiles, float32, ``(N, classes, height, width)``.
+
+        Where novelty is measured it is the last plane.
 
         Raises
         ------
         GeodlError
             If the device's memory does not hold even one tile; larger batches are halved first.
         """
-        parts = self._in_parts(tiles, lambda part: self._scores(part).softmax(dim=1).cpu().numpy())
+        parts = self._in_parts(tiles, self._shares)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    @torch.inference_mode()
+    def _shares(self, tiles: Tiles) -> np.ndarray:
+        output = self._output(tiles)
+        shares = self.meaning.probabilities(output)
+        if self._familiar is not None:
+            shares = torch.cat([shares, self.meaning.novelty(output).unsqueeze(1)], dim=1)
+        return shares.cpu().numpy()
 
     def classify(
         self, tiles: Tiles, layers: Collection[str], margin: int = 0, *, turned: bool = False
@@ -222,21 +222,31 @@ class Forward:
                 ) from error
             return [part for half in tiles.halves() for part in self._in_parts(half, run)]
 
-    def _views(self, tiles: Tiles) -> Views:
-        """Probabilities of the tiles as they are, turned by 90, 180 and 270 degrees, and mirrored."""
+    def _views(self, tiles: Tiles) -> tuple[Views, Tensor]:
+        """Probabilities of the tiles as they are, turned by 90, 180 and 270 degrees, and mirrored.
+
+        And the mean novelty over these views, if it is measured; else zeros.
+        """
         inputs, views = self.inputs(tiles), Views()
+        novelty = torch.zeros((), device=self.device)
         for view in range(VIEWS):
             seen = turn(inputs, view).contiguous(memory_format=torch.channels_last)
-            views.add(turn_back(self._run(seen), view).softmax(dim=1))
-        return views
+            output = turn_back(self._run(seen), view)
+            views.add(self.meaning.probabilities(output))
+            if self._familiar is not None:
+                novelty = novelty + self.meaning.novelty(output) / VIEWS
+        return views, novelty
 
     @torch.inference_mode()
-    def _scores(self, tiles: Tiles) -> Tensor:
+    def _output(self, tiles: Tiles) -> Tensor:
         return self._run(self.inputs(tiles))
 
     def _run(self, inputs: Tensor) -> Tensor:
         outputs: Tensor = self._over_tiles()(inputs)
-        if outputs.shape[1] != len(self.spec.classes) or outputs.shape[-2:] != inputs.shape[-2:]:
+        planes = len(self.spec.classes)
+        if self._familiar is not None:
+            planes += len(self._familiar.means)
+        if outputs.shape[1] != planes or outputs.shape[-2:] != inputs.shape[-2:]:
             raise ModelError(
                 f"model {self.spec.name}",
                 f"its network turns {tuple(inputs.shape)} into {tuple(outputs.shape)}",
@@ -259,75 +269,13 @@ class Forward:
 
     @torch.inference_mode()
     def _classify(self, tiles: Tiles, margin: int, layers: Collection[str], turned: bool) -> Scores:
-        views = self._views(tiles) if turned else None
-        scores = views.mean.log() if views else self._scores(tiles)
-        rows, columns = (slice(margin, size - margin) for size in scores.shape[-2:])
-        found = classify(
-            scores[..., rows, columns], self.spec.class_values, [name for name in layers if name != "spread"]
-        )
-        if views and "spread" in layers:
-            found["spread"] = views.spread()[..., rows, columns].cpu().numpy()
+        rows, columns = (slice(margin, size - margin) for size in tiles.valid.shape[1:])
+        if not turned:
+            return self.meaning.layers(self._output(tiles)[..., rows, columns], layers)
+        views, novelty = self._views(tiles)
+        told = [name for name in layers if name not in ("spread", "novelty")]
+        found = classify(views.mean.log()[..., rows, columns], self.meaning.values, told)
+        for layer, plane in (("spread", views.spread()), ("novelty", novelty)):
+            if layer in layers:
+                found[layer] = plane[..., rows, columns].cpu().numpy()
         return found
-
-
-class RowStream:
-    """A panel of a scene on its way through a network, from `Forward.start_rows`."""
-
-    def __init__(
-        self, forward: Forward, stream: Stream, height: int, margin: int, layers: Collection[str]
-    ) -> None:
-        self._forward, self._stream, self._left = forward, stream, height
-        beside = margin - stream.plan.trims[-1]  # the others are left out on the way
-        self._columns = slice(beside, -beside or None)
-        self._layers = layers
-
-    def push(self, tiles: Tiles) -> list[tuple[int, Scores]]:
-        """Feed the next rows, as a single tile.
-
-        Returns
-        -------
-        list of (int, Scores)
-            First row on the canvas of what has become ready, and its scores, of shapes (1, rows, columns).
-
-        Raises
-        ------
-        GeodlError
-            If the device's memory does not hold the panel.
-        """
-        try:
-            return self._forward.on_device(self._push, tiles)
-        except torch.OutOfMemoryError as error:
-            raise GeodlError(
-                f"device {self._forward.device}",
-                f"its memory does not hold a panel of {self._stream.width} columns",
-                "free the device, use tiles with --tile, or --device cpu",
-            ) from error
-
-    @torch.inference_mode()
-    def _push(self, tiles: Tiles) -> list[tuple[int, Scores]]:
-        ready = [self._stream.push(self._forward.inputs(tiles))]
-        self._left -= tiles.valid.shape[1]
-        if self._left <= 0:
-            ready += self._stream.finish()
-        return [(part[0], self._classify(part[1])) for part in ready if part is not None]
-
-    def _classify(self, scores: Tensor) -> Scores:
-        kept = scores[..., self._columns].float()
-        return classify(kept, self._forward.spec.class_values, self._layers)
-
-
-_lock = threading.Lock()
-_loaded: dict[tuple[str, str, str], Forward] = {}
-
-
-def forward_for(model: Model, device: str, precision: str = "fp32") -> Forward:
-    """Return this process's `Forward` for a model, loading it on first use.
-
-    Only the network used last is kept: a batch runs one model over many scenes.
-    """
-    with _lock:
-        key = (model.hash, device, precision)
-        if key not in _loaded:
-            _loaded.clear()
-            _loaded[key] = Forward(model, device, precision)
-        return _loaded[key]

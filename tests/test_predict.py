@@ -42,7 +42,7 @@ def test_crop_equals_the_whole_scene(scene_file, tiny_model, tile, small_chunks)
 @pytest.mark.parametrize(("kind", "tile"), [("tiny_model", None), ("tiny_model", 96), ("blend_model", None)])
 def test_result_does_not_depend_on_blocks_batches_or_order(scene_file, kind, tile, request, monkeypatch):
     monkeypatch.setattr("geodl.block.stream.STRIPS", (16,))
-    monkeypatch.setattr("geodl.block.stream.MEMORY", 2 * 10**5)  # several panels
+    monkeypatch.setattr("geodl.block.stream.MEMORY", 6 * 10**5)  # several panels
     model = request.getfixturevalue(kind)
     scene = open_scene(scene_file)
     predict = partial(geodl.predict, scene, model, probabilities=True, tile=tile)

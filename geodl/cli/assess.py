@@ -78,7 +78,7 @@ def assess(
     if area:
         if boundary is not None or confidence is not None or map_file.is_dir():
             raise OptionError("--area", "is about one map and points", "compare folders, outlines without it")
-        found = _areas(map_file, reference, attribute, _mapping(mapping), allow_sparse)
+        found = _areas(map_file, reference, attribute, mapping_of(mapping), allow_sparse)
         _show(found, json_file, png_file)
         return
     if reliability is not None and confidence is None:
@@ -88,7 +88,7 @@ def assess(
     how: dict[str, Any] = {
         "attribute": attribute,
         "background": background,
-        "mapping": _mapping(mapping),
+        "mapping": mapping_of(mapping),
         "width": _width(width),
         "boundary": boundary,
         "allow_sparse": allow_sparse,
@@ -142,7 +142,7 @@ def _show(result: _Result, json_file: Path | None, png_file: Path | None) -> Non
     click.echo(result.to_text())
 
 
-def _mapping(text: str | None) -> dict[int | str, int] | None:
+def mapping_of(text: str | None) -> dict[int | str, int] | None:
     """Read ``water=1,#2b6cb0=2,7=3``; words and colours stay text, whole numbers become such."""
     if text is None:
         return None

@@ -23,7 +23,7 @@ def compare(
     mapping: str | None, device: str, precision: str, as_json: bool, stack: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Map the same scenes with each MODEL: accuracy, operations, speed here, memory, size."""
-    from geodl.cli.assess import _mapping
+    from geodl.cli.assess import mapping_of
     from geodl.comparing import compare_models, table_of
     from geodl.models.bundle import load_model
     from geodl.scene import open_scene
@@ -36,7 +36,7 @@ def compare(
         scenes,
         labels=labels,
         attribute=attribute,
-        mapping=_mapping(mapping),
+        mapping=mapping_of(mapping),
         device=device,
         precision=precision,
     )

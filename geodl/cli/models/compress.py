@@ -28,7 +28,7 @@ def compress(
     Static int8 and pruning adapt to the imagery of --scenes. Accuracy is compared where there are --labels;
     labels that took no part in the training say more.
     """
-    from geodl.cli.assess import _mapping
+    from geodl.cli.assess import mapping_of
     from geodl.comparing import compare_models, network_inputs, table_of
     from geodl.models.bundle import load_model
     from geodl.models.compress import prune, quantise
@@ -43,6 +43,6 @@ def compress(
     click.echo(f"model {variant.spec.name} -> {variant.folder}")
     if scenes:
         rows = compare_models(
-            [loaded, variant], scenes, labels=labels, attribute=attribute, mapping=_mapping(mapping)
+            [loaded, variant], scenes, labels=labels, attribute=attribute, mapping=mapping_of(mapping)
         )
         click.echo(table_of(rows))

@@ -5,6 +5,11 @@ and exits with its `exit_status`; any other exception is a bug and keeps its tra
 """
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error of another library, or its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class GeodlError(ValueError):
     """Something the user can mend.
 

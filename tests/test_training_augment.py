@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from geodl.training.augment import augment, blur, change_light, dihedral, zoom_to
+from geodl.training.augment import augment, blur, change_light, zoom_to
 from geodl.training.mix import cutmix
 from geodl.training.recipe import Augment
 from geodl.training.weather import add_haze, add_shadow, drop_channels, smooth_field
+from geodl.views import turn
 
 ALL = Augment(
     zoom=(0.5, 2), brightness=0.3, contrast=0.3, channels=0.2, gamma=0.3, noise=0.1, blur=1.0, haze=1.0,
@@ -23,7 +24,7 @@ def generator(seed=0):
 
 
 def test_eight_different_symmetries(image):
-    turned = [dihedral(image, turn) for turn in range(8)]
+    turned = [turn(image, view) for view in range(8)]
     assert all(not torch.equal(a, b) for i, a in enumerate(turned) for b in turned[:i])
     assert torch.equal(turned[0], image)
     for one in turned:

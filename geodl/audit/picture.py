@@ -10,6 +10,7 @@ import xarray as xr
 
 from geodl.errors import ProductError
 from geodl.scene import valid_mask
+from geodl.scene.stretch import stretched
 from geodl.tiles import Window
 
 SIDE = 2048  # pixels; the longer side of the picture, at most
@@ -137,9 +138,7 @@ class Picture:
             thin = slice(None, None, self._factor)
             image[to] = np.moveaxis(pixels.values[bands][:, thin, thin], 0, -1)
             valid[to] = valid_mask(pixels).values[thin, thin]
-        if valid.any():
-            low, high = np.percentile(image[valid], (2, 98), axis=0)
-            image = ((image - low) / np.maximum(high - low, 1e-6)).clip(0, 1)
+        image = stretched(image, valid)
         grey = image.mean(axis=-1, keepdims=True)
         muted = 60 + 130 * (0.4 * image + 0.6 * grey)
         return np.where(valid[..., None], muted, 30).astype(np.uint8)

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from geodl.scene import valid_mask
+from geodl.scene.stretch import stretched
 from geodl.tiles import Window
 
 NO_DATA = 30  # grey
@@ -36,9 +37,5 @@ def as_seen(scene: xr.DataArray, window: Window) -> tuple[np.ndarray, tuple[str,
     part = scene.isel(y=window.slices[0], x=window.slices[1]).compute(scheduler="synchronous")
     valid = valid_mask(part).values
     image = np.moveaxis(part.values[numbers].astype(np.float32), 0, -1)
-    if valid.any():
-        low, high = np.percentile(image[valid], (2, 98), axis=0)
-        image = (image - low) / np.maximum(high - low, 1e-6)
-    bright = 255 * np.where(valid[..., None], image, 0).clip(0, 1)
-    shown = np.where(valid[..., None], bright, NO_DATA).astype(np.uint8)
+    shown = np.where(valid[..., None], 255 * stretched(image, valid), NO_DATA).astype(np.uint8)
     return np.broadcast_to(shown, (*valid.shape, 3)).copy(), chosen

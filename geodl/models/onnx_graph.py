@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from geodl.errors import ModelError
+from geodl.errors import ModelError, first_line
 from geodl.models.imported_parameters import OnnxParameters
 from geodl.models.onnx_network import INSTALL, OnnxNetwork
 from geodl.models.spec import ModelSpec
@@ -115,7 +115,7 @@ def _exported(network: nn.Module, spec: ModelSpec, side: int | None) -> "onnx.Mo
     except Exception as error:  # the exporter's errors have no common base but this
         # The exporter wraps what went wrong into advice on how to report it.
         reason = error.__cause__ or error
-        cause = (str(reason).strip() or type(reason).__name__).splitlines()[0]
+        cause = first_line(reason)
         plain = "".join(character for character in cause if character.isprintable())
         raise _refused(spec, f"torch cannot write it as ONNX ({plain})") from error
     assert program is not None

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geodl.errors import ModelError
+from geodl.errors import ModelError, first_line
 from geodl.models.imported_parameters import OnnxParameters
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class OnnxNetwork(nn.Module):
         try:
             return onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors have no common base but this
-            raise _refused(f"onnxruntime refuses it ({_first_line(error)})", "export it again") from error
+            raise _refused(f"onnxruntime refuses it ({first_line(error)})", "export it again") from error
 
 
 def check_content(content: bytes) -> "onnx.ModelProto":
@@ -134,7 +134,7 @@ def check_content(content: bytes) -> "onnx.ModelProto":
     try:
         model = onnx.load_model_from_string(content)
     except (DecodeError, ValueError) as error:
-        raise _refused(f"it is damaged ({_first_line(error)})", "fetch or export it again") from error
+        raise _refused(f"it is damaged ({first_line(error)})", "fetch or export it again") from error
     strange = sorted({entry.domain for entry in model.opset_import} - _DOMAINS)
     if strange:
         raise _refused(f"it needs operations of {strange[0]!r}", "export it with standard operations")
@@ -159,7 +159,3 @@ def _tensors(message: Any) -> "Iterator[onnx.TensorProto]":
 
 def _refused(cause: str, remedy: str) -> ModelError:
     return ModelError("ONNX network", cause, remedy)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from geodl.errors import first_line
 from geodl.stream.call import TILES, Built, NotLocalError, Source
 from geodl.stream.convolution import Convolution
 from geodl.stream.graph import Graph, Node, simplified
@@ -66,8 +67,7 @@ def _attempt(what: str, action: Callable[[], Any]) -> Any:
     except NotLocalError:
         raise
     except (RuntimeError, ValueError, TypeError, AttributeError, AssertionError) as error:
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise NotLocalError("network", f"torch cannot {what} ({cause})", TILES) from error
+        raise NotLocalError("network", f"torch cannot {what} ({first_line(error)})", TILES) from error
 
 
 class _Reader:

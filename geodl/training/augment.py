@@ -12,17 +12,12 @@ import torch.nn.functional as F
 
 from geodl.training.recipe import Augment
 from geodl.training.weather import add_haze, add_shadow, drop_channels
+from geodl.views import VIEWS, turn
 
 
 def uniform(low: float, high: float, generator: torch.Generator, size: tuple[int, ...] = ()) -> torch.Tensor:
     """Draw uniformly from ``[low, high)``."""
     return low + (high - low) * torch.rand(size, generator=generator)
-
-
-def dihedral(image: torch.Tensor, turn: int) -> torch.Tensor:
-    """Apply one of the eight symmetries of the square (0..7) to the last two dimensions."""
-    turned = torch.rot90(image, turn % 4, dims=(-2, -1))
-    return turned.flip(-1) if turn >= 4 else turned
 
 
 def zoom_to(image: torch.Tensor, labels: torch.Tensor, side: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,8 +85,8 @@ def augment(
         New image and labels of the same shapes.
     """
     if amounts.flips_rotations:
-        turn = int(torch.randint(8, (), generator=generator))
-        image, labels = dihedral(image, turn), dihedral(labels, turn)
+        view = int(torch.randint(VIEWS, (), generator=generator))
+        image, labels = turn(image, view), turn(labels, view)
     image = change_light(image, amounts, generator)
     if amounts.haze:
         image = add_haze(image, amounts.haze, generator)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geodl.errors import ModelError
+from geodl.errors import ModelError, first_line
 from geodl.models.weights import read_header
 
 
@@ -44,7 +44,7 @@ def read_checkpoint(path: Path) -> Any:
     try:
         strange = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception as error:  # files of old forms and no such files at all, in many errors
-        cause = f"torch cannot read it ({_first_line(error)})"
+        cause = f"torch cannot read it ({first_line(error)})"
         raise ModelError(what, cause, "save it again with a recent torch, or as safetensors") from error
     if strange:
         raise ModelError(
@@ -55,7 +55,7 @@ def read_checkpoint(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ModelError(what, f"it is damaged ({_first_line(error)})", "fetch it again") from error
+        raise ModelError(what, f"it is damaged ({first_line(error)})", "fetch it again") from error
 
 
 def only_tensors(values: Any, what: str) -> dict[str, Tensor]:
@@ -93,7 +93,3 @@ def without_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]
 def with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return all tensors with `prefix` before their names."""
     return {prefix + name: tensor for name, tensor in tensors.items()}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -24,7 +24,7 @@ from geodl.publish import (
 from geodl.store import NODATA, BlockStore, identify
 from geodl.task import PRODUCTS, TASKS, USUAL
 from geodl.tiles import Window
-from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, vectorize_batches
+from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, VectorOptions, vectorize_batches
 from geodl.vector.source import class_raster, fractions
 
 COPY = 2**22  # pixels of the windows in which finished chunks become GeoTIFFs
@@ -109,7 +109,12 @@ def write_files(product: Product, job: Job, store: BlockStore, provenance: Mappi
         raster, confidence = _as_rows(job, store, grid)
         rows = VECTORIZERS[task.vectorizer]
         write_vectors(
-            rows(raster, confidence=confidence, names={c.value: c.name for c in classes}, connectivity=4),
+            rows(
+                raster,
+                confidence=confidence,
+                names={c.value: c.name for c in classes},
+                options=VectorOptions(),
+            ),
             product.path(f"{task.raster}.gpkg"),
             layer=task.raster,
             crs=grid.crs,
@@ -174,8 +179,10 @@ def _tags(provenance: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def vectorize_file(raster: Path, out: Path, *, task: str, confidence: Path | None, connectivity: int) -> int:
-    """Write the vector layer of a class raster; returns the number of features.
+def vectorize_file(raster: Path, out: Path, *, task: str, confidence: Path | None, **options: Any) -> int:
+    """Write the vector layers of a class raster; returns the number of features of the main one.
+
+    `options` are those of `geodl.vector.VectorOptions`.
 
     Raises
     ------
@@ -184,7 +191,7 @@ def vectorize_file(raster: Path, out: Path, *, task: str, confidence: Path | Non
     """
     source = class_raster(raster)
     return write_vectors(
-        vectorize_batches(raster, task, confidence=confidence, connectivity=connectivity),
+        vectorize_batches(raster, task, confidence=confidence, **options),
         out,
         layer=out.stem,
         crs=source.crs,

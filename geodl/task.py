@@ -33,6 +33,9 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         Task(name="landcover", dates=1, raster="landcover", vectorizer="polygons", title="Land cover"),
+        Task(name="buildings", dates=1, raster="buildings", vectorizer="polygons", title="Buildings"),
+        Task(name="roads", dates=1, raster="roads", vectorizer="polygons", title="Roads"),
+        Task(name="change", dates=2, raster="change", vectorizer="polygons", title="Change"),
     )
 }
 

@@ -154,7 +154,7 @@ def test_vectorize_any_class_raster(tmp_path):
     write_classes(path, classes, "EPSG:3857")
     done = geodl("vectorize", path, "--out", tmp_path / "layer.gpkg")
     assert done.exit_code == 0, done.output
-    assert "2 polygons" in done.output
+    assert "2 features" in done.output
 
 
 def test_assess_prints_and_writes_the_figures(tmp_path):

@@ -171,3 +171,29 @@ def test_disk_errors_name_the_file(classes, tmp_path, monkeypatch):
 def test_unknown_formats_fail(tmp_path):
     with pytest.raises(OptionError, match=r"'\.shp' is unknown: end the name in one of \.gpkg, \.geojson"):
         write_vectors([], tmp_path / "layer.shp", layer="x")
+
+
+def test_several_layers_share_a_geopackage_and_part_elsewhere(tmp_path, suffix):
+    def batches():
+        for number, (name, kind, geometry) in enumerate(
+            (
+                ("edges", "LineString", shapely.LineString([(0, 0), (5, 5)])),
+                ("nodes", "Point", shapely.Point(0, 0)),
+                ("edges", "LineString", shapely.LineString([(5, 5), (9, 5)])),
+                ("nodes", "Point", shapely.Point(5, 5)),
+            )
+        ):
+            columns = {"id": np.array([number])} if name == "edges" else {"degree": np.array([number])}
+            yield FeatureBatch(columns=columns, geometry=np.array([geometry]), geometry_type=kind, layer=name)
+
+    path = tmp_path / f"roads{suffix}"
+    assert write_vectors(batches(), path, layer="roads", crs=4326) == 2
+    read_file = geopandas.read_parquet if suffix == ".parquet" else geopandas.read_file
+    if suffix == ".gpkg":
+        edges, nodes = (geopandas.read_file(path, layer=name) for name in ("edges", "nodes"))
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["roads.gpkg"]
+    else:
+        edges, nodes = read_file(path), read_file(tmp_path / f"roads_nodes{suffix}")
+    assert sorted(edges["id"]) == [0, 2]
+    assert sorted(nodes["degree"]) == [1, 3]
+    assert set(nodes.geom_type) == {"Point"}

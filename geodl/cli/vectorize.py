@@ -1,6 +1,7 @@
 """`geodl vectorize`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,9 +14,13 @@ import click
 )
 @click.option("--confidence", type=click.Path(path_type=Path), help="Confidence raster on the same grid.")
 @click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True)
-def vectorize(raster: Path, task: str, out: Path, confidence: Path | None, connectivity: str) -> None:
+def vectorize(
+    raster: Path, task: str, out: Path, confidence: Path | None, connectivity: str, **options: Any
+) -> None:
     """Turn a class RASTER into a vector layer."""
     from geodl.products import vectorize_file
 
-    count = vectorize_file(raster, out, task=task, confidence=confidence, connectivity=int(connectivity))
-    click.echo(f"{out}: {count} polygons")
+    count = vectorize_file(
+        raster, out, task=task, confidence=confidence, connectivity=int(connectivity), **options
+    )
+    click.echo(f"{out}: {count} features")

@@ -3,8 +3,8 @@
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +37,10 @@ class Batch(Protocol):
     def geometry_type(self) -> str:
         """OGC name of the geometries' type."""
 
+    @property
+    def layer(self) -> str:
+        """Which of several layers they belong to; empty for the only one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VectorLayer:
@@ -64,17 +68,18 @@ def write_vectors(
     provenance: Mapping[str, Any] | None = None,
     classes: Iterable[ClassSpec] = (),
 ) -> int:
-    """Write a vector layer; the file appears complete or not at all.
+    """Write vector layers; a file appears complete or not at all.
 
     Parameters
     ----------
     batches : iterable of Batch
-        At least one, the first of which may be empty and tells the columns. A GeoPackage
-        grows with each batch; the other formats gather the layer in memory.
+        At least one for each layer, the first of which may be empty and tells the columns. A GeoPackage
+        grows with each batch and holds all layers; the other formats gather each layer in memory, and
+        layers after the first get files of their own: ``roads.parquet`` and ``roads_nodes.parquet``.
     path : str or Path
         The suffix is the format: a row of `VECTOR_WRITERS`.
     layer : str
-        Name of the layer.
+        Name of the layer of batches that name none.
     crs : CRS or what pyproj makes one of, optional
     provenance : mapping, optional
         Where the layer comes from: into the metadata of the file where the format has any.
@@ -84,7 +89,7 @@ def write_vectors(
     Returns
     -------
     int
-        Number of features written.
+        Number of features written to the first layer.
 
     Raises
     ------
@@ -107,40 +112,45 @@ def write_vectors(
         classes=tuple(classes),
         provenance=provenance or {},
     )
-    with written_beside(path) as beside, _fixed_date():
-        return write(batches, beside, description)
+    with ExitStack() as files, _fixed_date():
+        if path.suffix.lower() in MANY_LAYERS:
+            return write(batches, files.enter_context(written_beside(path)), description)
+        counts: list[int] = []
+        for name, parts in _by_layer(batches, layer).items():
+            file = path.with_stem(f"{path.stem}_{name}") if counts else path
+            beside = files.enter_context(written_beside(file))
+            counts.append(write(parts, beside, replace(description, name=name)))
+        return counts[0]
 
 
 def write_geopackage(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
     """Write a GeoPackage with spatial index, QGIS style and provenance."""
-    count = _append(
-        batches, path, layer, driver="GPKG", options={"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom"}
-    )
+    options = {"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom"}
+    counts = _append(batches, path, layer, driver="GPKG", options=options)
     with writing(path):
         if layer.classes:
             store_style(path, layer=layer.name, style=polygon_style(layer.classes))
         if layer.provenance:
             store_provenance(path, provenance=layer.provenance)
-    return count
+    return next(iter(counts.values()))
 
 
 def write_geojson(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
     """Write GeoJSON in longitude and latitude (RFC 7946); a layer without CRS keeps its coordinates."""
     options = {"COORDINATE_PRECISION": "8", "DESCRIPTION": layer.provenance_text}
     if layer.crs is None:
-        return _append([_gathered(batches)], path, layer, driver="GeoJSON", options=options)
+        return _write_one(_gathered(batches), path, layer, driver="GeoJSON", options=options)
     to_degrees = Transformer.from_crs(layer.crs, "EPSG:4326", always_xy=True)
     moved = _moved(_gathered(batches), to_degrees)
-    return _append(
-        [moved], path, layer, driver="GeoJSON", options={**options, "RFC7946": "YES"}, crs="EPSG:4326"
+    return _write_one(
+        moved, path, layer, driver="GeoJSON", options={**options, "RFC7946": "YES"}, crs="EPSG:4326"
     )
 
 
 def write_flatgeobuf(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
     """Write FlatGeobuf; its index is packed before the first feature, so the layer is gathered first."""
-    return _append(
-        [_gathered(batches)], path, layer, driver="FlatGeobuf", options={"DESCRIPTION": layer.provenance_text}
-    )
+    options = {"DESCRIPTION": layer.provenance_text}
+    return _write_one(_gathered(batches), path, layer, driver="FlatGeobuf", options=options)
 
 
 def write_parquet(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
@@ -164,12 +174,23 @@ VECTOR_WRITERS: dict[str, Callable[[Iterable[Batch], Path, VectorLayer], int]] =
     ".parquet": write_parquet,
 }
 
+MANY_LAYERS = {".gpkg"}
+"""Formats whose files hold several layers; their writers are given the batches of all of them."""
+
 
 @dataclass(frozen=True)
 class _Features:
     columns: dict[str, np.ndarray]
     geometry: np.ndarray
     geometry_type: str
+    layer: str = ""
+
+
+def _by_layer(batches: Iterable[Batch], name: str) -> dict[str, list[Batch]]:
+    layers: dict[str, list[Batch]] = {}
+    for batch in batches:
+        layers.setdefault(batch.layer or name, []).append(batch)
+    return layers
 
 
 def _moved(batch: Batch, transformer: Transformer) -> _Features:
@@ -186,6 +207,10 @@ def _gathered(batches: Iterable[Batch]) -> _Features:
     return _Features(columns, np.concatenate([part.geometry for part in parts]), parts[0].geometry_type)
 
 
+def _write_one(batch: Batch, path: Path, layer: VectorLayer, **how: Any) -> int:
+    return next(iter(_append([batch], path, layer, **how).values()))
+
+
 def _append(
     batches: Iterable[Batch],
     path: Path,
@@ -194,12 +219,13 @@ def _append(
     driver: str,
     options: dict[str, str],
     crs=None,
-) -> int:
-    """Create the layer with the first batch and append the others. Returns the number of features."""
+) -> dict[str, int]:
+    """Create each layer with its first batch and append the others. Returns the numbers of features."""
     crs = layer.crs.to_wkt() if crs is None and layer.crs is not None else crs
-    count, created = 0, False
+    counts: dict[str, int] = {}
     for batch in batches:
-        if created and not len(batch.geometry):
+        name = batch.layer or layer.name
+        if name in counts and not len(batch.geometry):
             continue
         with writing(path), warnings.catch_warnings():
             # A layer of a scene without CRS has none, and the user was told when the scene was opened.
@@ -209,16 +235,16 @@ def _append(
                 shapely.to_wkb(batch.geometry),
                 list(batch.columns.values()),
                 list(batch.columns),
-                layer=layer.name,
+                layer=name,
                 driver=driver,
                 geometry_type=batch.geometry_type,
                 crs=crs,
                 encoding="UTF-8",
-                append=created,
-                layer_options=None if created else options,
+                append=bool(counts),
+                layer_options=None if name in counts else options,
             )
-        count, created = count + len(batch.geometry), True
-    return count
+        counts[name] = counts.get(name, 0) + len(batch.geometry)
+    return counts
 
 
 @contextmanager

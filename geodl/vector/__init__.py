@@ -1,11 +1,12 @@
 """Class rasters to vector layers.
 
 `VECTORIZERS` is the table of ways to do it: one row per kind of layer, named by `geodl.task.Task`. A row
-is called as ``row(raster, confidence=..., names=..., connectivity=...)`` and yields `FeatureBatch` values.
+is called as ``row(raster, confidence=..., names=..., options=...)`` and yields `FeatureBatch` values.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -16,6 +17,7 @@ from geodl.models.spec import ClassSpec
 from geodl.task import TASKS
 from geodl.vector import source as sources
 from geodl.vector.batch import Batches, FeatureBatch
+from geodl.vector.options import VectorOptions
 from geodl.vector.polygons import polygonize
 from geodl.vector.source import ClassRaster, ConfidenceRaster
 
@@ -24,12 +26,25 @@ __all__ = [
     "ClassRaster",
     "ConfidenceRaster",
     "FeatureBatch",
+    "VectorOptions",
     "polygonize",
     "vectorize",
     "vectorize_batches",
+    "vectorize_layers",
 ]
 
-VECTORIZERS: dict[str, Callable[..., Batches]] = {"polygons": polygonize}
+
+def _polygons(
+    raster: ClassRaster,
+    *,
+    confidence: ConfidenceRaster | None,
+    names: Mapping[int, str],
+    options: VectorOptions,
+) -> Batches:
+    return polygonize(raster, confidence=confidence, names=names, connectivity=options.connectivity)
+
+
+VECTORIZERS: dict[str, Callable[..., Batches]] = {"polygons": _polygons}
 
 Source = xr.DataArray | str | Path
 
@@ -40,9 +55,9 @@ def vectorize(
     *,
     confidence: Source | None = None,
     classes: Iterable[ClassSpec] | None = None,
-    connectivity: int = 4,
+    **options: Any,
 ) -> geopandas.GeoDataFrame:
-    """Make the vector layer of a class raster.
+    """Make the vector layer of a class raster; where the task has several, the main one.
 
     Parameters
     ----------
@@ -54,8 +69,8 @@ def vectorize(
         Percent (uint8, 255 unknown) or fractions (float, NaN unknown) on the same grid.
     classes : iterable of ClassSpec, optional
         Names of the values; by default those that the raster carries.
-    connectivity : {4, 8}
-        Whether pixels that share only a corner belong together.
+    **options
+        Those of `VectorOptions`: ``connectivity``, ``simplify``, ``min_area``, ``regularize``.
 
     Returns
     -------
@@ -65,15 +80,28 @@ def vectorize(
     Raises
     ------
     OptionError
-        The task or connectivity is unknown, or the grids differ.
+        The task or an option is unknown, or the grids differ.
     SceneError
         A file cannot be read, or the raster does not hold classes.
     """
-    crs, batches = _start(class_raster, task, confidence, classes, connectivity)
-    parts = list(batches)
-    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
-    geometry = np.concatenate([part.geometry for part in parts])
-    return geopandas.GeoDataFrame(columns, geometry=geometry, crs=crs)
+    layers = vectorize_layers(class_raster, task, confidence=confidence, classes=classes, **options)
+    return next(iter(layers.values()))
+
+
+def vectorize_layers(
+    class_raster: Source,
+    task: str = "landcover",
+    *,
+    confidence: Source | None = None,
+    classes: Iterable[ClassSpec] | None = None,
+    **options: Any,
+) -> dict[str, geopandas.GeoDataFrame]:
+    """Make all vector layers of a class raster, by name, the main one first; see `vectorize`."""
+    crs, batches = _start(class_raster, task, confidence, classes, VectorOptions(**options))
+    layers: dict[str, list[FeatureBatch]] = {}
+    for batch in batches:
+        layers.setdefault(batch.layer or TASKS[task].raster, []).append(batch)
+    return {name: _frame(parts, crs) for name, parts in layers.items()}
 
 
 def vectorize_batches(
@@ -82,17 +110,21 @@ def vectorize_batches(
     *,
     confidence: Source | None = None,
     classes: Iterable[ClassSpec] | None = None,
-    connectivity: int = 4,
+    **options: Any,
 ) -> Batches:
-    """Yield the features of `vectorize` in batches, in flat memory, for `geodl.publish.write_vectors`."""
-    return _start(class_raster, task, confidence, classes, connectivity)[1]
+    """Yield the features of `vectorize_layers` in batches, in flat memory, for `write_vectors`."""
+    return _start(class_raster, task, confidence, classes, VectorOptions(**options))[1]
 
 
-def _start(source: Source, task: str, confidence: Source | None, classes, connectivity: int):
+def _frame(parts: list[FeatureBatch], crs: Any) -> geopandas.GeoDataFrame:
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+    geometry = np.concatenate([part.geometry for part in parts])
+    return geopandas.GeoDataFrame(columns, geometry=geometry, crs=crs)
+
+
+def _start(source: Source, task: str, confidence: Source | None, classes, options: VectorOptions):
     if task not in TASKS:
         raise OptionError("--task", f"{task!r} is unknown", f"choose one of {', '.join(TASKS)}")
-    if connectivity not in (4, 8):
-        raise OptionError("connectivity", f"{connectivity!r} is not possible", "choose 4 or 8")
     raster = sources.class_raster(source)
     certainty = None if confidence is None else sources.confidence_raster(confidence)
     if certainty is not None and certainty.shape != raster.shape:
@@ -103,4 +135,4 @@ def _start(source: Source, task: str, confidence: Source | None, classes, connec
         )
     names = {c.value: c.name for c in (raster.classes if classes is None else classes)}
     rows = VECTORIZERS[TASKS[task].vectorizer]
-    return raster.crs, rows(raster, confidence=certainty, names=names, connectivity=connectivity)
+    return raster.crs, rows(raster, confidence=certainty, names=names, options=options)

@@ -10,8 +10,8 @@ import numpy as np
 class FeatureBatch:
     """Some features of a layer.
 
-    A vectorizer yields at least one batch, an empty one for an empty layer, and all of its batches have
-    the same columns with the same dtypes: the first one tells a writer the schema.
+    A vectorizer yields at least one batch for each of its layers, an empty one for an empty layer, and all
+    batches of a layer have the same columns with the same dtypes: the first one tells a writer the schema.
     """
 
     columns: dict[str, np.ndarray]
@@ -22,6 +22,9 @@ class FeatureBatch:
 
     geometry_type: str = "Polygon"
     """OGC name of the type of all geometries of the layer."""
+
+    layer: str = ""
+    """Which of several layers they belong to; empty for the only one. The main layer comes first."""
 
     def __len__(self) -> int:
         return len(self.geometry)

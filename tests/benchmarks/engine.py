@@ -3,6 +3,7 @@
 python -m tests.benchmarks.engine                                the whole table
 python -m tests.benchmarks.engine --sizes 2048 --peers           quickly, beside what others would write
 python -m tests.benchmarks.engine --flat                         peak memory at 8192 and at 32768
+python -m tests.benchmarks.engine --tall                         peak memory at 4096 and at 65536 rows
 
 Every measurement is made in a process of its own. Nothing else should run on the machine.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.benchmarks.contest import Case, Contender, Effort, contest, geodl_contenders, peer_contenders
-from tests.benchmarks.flat import measure_flatness
+from tests.benchmarks.flat import measure_flatness, measure_tall
 from tests.benchmarks.networks import NETWORKS, save_network
 from tests.benchmarks.rows import FlatRow, Row, print_flat_rows, print_rows
 from tests.benchmarks.scenes import LAYOUTS, write_scene
@@ -37,6 +38,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.work, prefix="geodl-benchmark-") as name:
         if arguments.flat:
             measured = measure_flatness(Path(name), threads=arguments.threads)
+            _show(measured, print_flat_rows, arguments.json)
+        elif arguments.tall:
+            measured = measure_tall(
+                Path(name),
+                threads=arguments.threads,
+                networks=arguments.networks,
+                precisions=arguments.precision,
+            )
             _show(measured, print_flat_rows, arguments.json)
         else:
             _show(measure(arguments, Path(name)), print_rows, arguments.json)
@@ -115,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tile", type=int, default=TILE, help="largest side of a tile in the mode tiles")
     add("--peers", action="store_true", help="also two programs written by hand")
     add("--flat", action="store_true", help="only peak memory against size, tiled and striped")
+    add("--tall", action="store_true", help="only peak memory against height, of large networks")
     add("--no-seams", action="store_true", help="do not compare with the network that sees everything")
     add("--no-commands", action="store_true", help="do not time the whole command")
     add("--bound-seconds", type=float, default=10.0, help="for which a bound is measured, at most")

@@ -93,10 +93,13 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class FlatRow:
-    """Peak memory of a run with a cheap network."""
+    """Peak memory of a run."""
 
+    network: str
+    precision: str
     layout: str
-    size: int
+    rows: int
+    columns: int
     wall_s: float
     peak_gib: float
 
@@ -150,12 +153,14 @@ def print_rows(rows: Iterable[Row]) -> None:
 
 
 def print_flat_rows(rows: Iterable[FlatRow]) -> None:
-    """Print peak memory by size; the ratio is to the first size of the layout."""
-    table, first = _table("layout", "size", "wall (s)", "peak (GiB)", "ratio"), dict[str, float]()
+    """Print peak memory by size; the ratio is to the first size of the same network and layout."""
+    table = _table("network", "precision", "layout", "size", "wall (s)", "peak (GiB)", "ratio")
+    first: dict[tuple[str, ...], float] = {}
     for row in rows:
-        ratio = row.peak_gib / first.setdefault(row.layout, row.peak_gib)
-        cells = (str(row.size), f"{row.wall_s:.1f}", f"{row.peak_gib:.3f}", f"{ratio:.3f}")
-        table.add_row(row.layout, *cells)
+        kind = (row.network, row.precision, row.layout)
+        ratio = row.peak_gib / first.setdefault(kind, row.peak_gib)
+        cells = (f"{row.rows} x {row.columns}", f"{row.wall_s:.1f}", f"{row.peak_gib:.3f}", f"{ratio:.3f}")
+        table.add_row(*kind, *cells)
     _print(table)
 
 

@@ -20,16 +20,20 @@ LAYOUTS = {
 """Strips are of GDAL's default height, which is one row at these widths."""
 
 
-def write_scene(path: Path, size: int, layout: str = "tiled") -> Path:
-    """Write a square scene of four bands of reflectance as uint16: waves and noise, valid everywhere."""
+def write_scene(path: Path, size: int, layout: str = "tiled", *, rows: int | None = None) -> Path:
+    """Write a scene of four bands of reflectance as uint16: waves and noise, valid everywhere.
+
+    It is as wide as `size`, and as high, or has so many `rows`.
+    """
+    height = rows or size
     rng = np.random.default_rng(0)
-    with _created(path, size, len(BANDS), "uint16", layout) as file:
+    with _created(path, (height, size), len(BANDS), "uint16", layout) as file:
         file.descriptions = BANDS
         file.scales, file.offsets = (SCALE,) * len(BANDS), (0.0,) * len(BANDS)
         for number in range(1, len(BANDS) + 1):
             file.set_band_unit(number, "reflectance")
-        for row in range(0, size, _ROWS):
-            smooth = 1500 + 700 * waves(row, min(_ROWS, size - row), size, len(BANDS))
+        for row in range(0, height, _ROWS):
+            smooth = 1500 + 700 * waves(row, min(_ROWS, height - row), size, len(BANDS))
             noise = 60 * rng.standard_normal(smooth.shape, dtype=np.float32)
             _write_rows(file, row, (smooth + noise).clip(1, 9000).astype(np.uint16))
     return path
@@ -38,7 +42,7 @@ def write_scene(path: Path, size: int, layout: str = "tiled") -> Path:
 def write_repeated_scene(path: Path, size: int, layout: str = "tiled") -> Path:
     """Write a square 8-bit RGB scene that repeats one square: smooth, so that huge files stay small."""
     square = (128 + 100 * waves(0, _REPEATED, _REPEATED, 3)).clip(1, 255).astype(np.uint8)
-    with _created(path, size, 3, "uint8", layout) as file:
+    with _created(path, (size, size), 3, "uint8", layout) as file:
         file.descriptions = ("red", "green", "blue")
         for row in range(0, size, _ROWS):
             top = row % _REPEATED
@@ -47,13 +51,15 @@ def write_repeated_scene(path: Path, size: int, layout: str = "tiled") -> Path:
     return path
 
 
-def _created(path: Path, size: int, bands: int, dtype: str, layout: str) -> rasterio.io.DatasetWriter:
+def _created(
+    path: Path, shape: tuple[int, int], bands: int, dtype: str, layout: str
+) -> rasterio.io.DatasetWriter:
     return rasterio.open(
         path,
         "w",
         driver="GTiff",
-        height=size,
-        width=size,
+        height=shape[0],
+        width=shape[1],
         count=bands,
         dtype=dtype,
         nodata=0,

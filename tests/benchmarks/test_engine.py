@@ -15,7 +15,7 @@ import pytest
 
 from tests.benchmarks.contest import Case, Effort, contest, geodl_contenders
 from tests.benchmarks.engine import TILE
-from tests.benchmarks.flat import LAYOUTS, SIZES, measure_flatness
+from tests.benchmarks.flat import LAYOUTS, SIZES, measure_flatness, measure_tall
 from tests.benchmarks.networks import save_network
 from tests.benchmarks.scenes import write_scene
 
@@ -71,6 +71,12 @@ def test_of_a_cheap_network_the_pipeline_costs_little_more_than_its_parts(measur
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_memory_is_flat(tmp_path, layout):
     small, large = measure_flatness(tmp_path, threads=THREADS, sizes=SIZES, layouts=[layout])
+    print(json.dumps([small.as_json(), large.as_json()]))
+    assert large.peak_gib <= 1.1 * small.peak_gib
+
+
+def test_memory_does_not_grow_with_the_height(tmp_path):
+    small, large = measure_tall(tmp_path, threads=THREADS, networks=["unet_compact"], precisions=["bf16"])
     print(json.dumps([small.as_json(), large.as_json()]))
     assert large.peak_gib <= 1.1 * small.peak_gib
 

@@ -30,6 +30,10 @@ DEEP = (
     "deeplabv3plus",
     "segformer",
     "upernet",
+    "fc_siam_conc",
+    "fc_siam_diff",
+    "btc",
+    "changevit",
     "smp",
     "torchvision",
 )

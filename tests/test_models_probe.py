@@ -23,7 +23,7 @@ from geodl.models.unet_compact import receptive_field_radius
 from geodl.scene import open_scene
 from tests.conftest import make_model, whole_scene_probabilities
 from tests.conftest import make_spec as make_tiny_spec
-from tests.test_models_table import SMALL, TRAINABLE, make_network
+from tests.test_models_table import LARGE, SMALL, TRAINABLE, make_network
 
 QUICK = {"window": 32, "noise": 2, "reach": 128}
 
@@ -123,7 +123,9 @@ def test_overhang_refuses_unequal_levels():
 ROWS = SMALL | {name: {"encoder": "resnet18", "depth": 3} for name in ("unet", "unetplusplus")}
 
 
-@pytest.mark.parametrize("name", TRAINABLE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in TRAINABLE]
+)
 def test_every_row_is_found_to_be_what_it_declares(name):
     declared = tiling_of(name, ROWS[name])
     found = probed(name, ROWS[name], noise=2 if declared.local else 1)

@@ -19,13 +19,22 @@ SMALL = {
     "deeplabv3plus": {"encoder": "mobilenet_v2"},
     "segformer": {"encoder": "mit_b0"},
     "upernet": {"encoder": "resnet18"},
+    "siamese_unet": {"widths": [8, 8, 16, 16], "blocks": 1},
+    "fc_siam_conc": {"encoder": "resnet18", "depth": 3},
+    "fc_siam_diff": {"encoder": "resnet18", "depth": 3},
+    "btc": {},
+    "changevit": {},
     "smp": {"network": "Linknet", "arguments": {"encoder_name": "resnet18"}},
     "torchvision": {"network": "lraspp_mobilenet_v3_large"},
 }
 TRAINABLE = [name for name, row in MODELS.items() if row.trainable]
-VARIANTS = [(name, SMALL[name]) for name in TRAINABLE] + [
+LARGE = {"btc"}  # tens of millions of parameters in its smallest form
+VARIANTS = [
+    pytest.param(name, SMALL[name], marks=pytest.mark.slow if name in LARGE else ()) for name in TRAINABLE
+] + [
     ("unet", {"encoder": "resnet18", "depth": 3}),
     ("unet", {"encoder": "tu-hrnet_w18_small"}),
+    ("siamese_unet", SMALL["siamese_unet"] | {"fusion": "concatenation", "date_blocks": 0}),
     ("deeplabv3plus", {"encoder": "resnet18", "output_stride": 8}),
     ("smp", {"network": "Unet", "arguments": {"encoder_name": "resnet18", "decoder_use_norm": "batchnorm"}}),
 ]
@@ -114,6 +123,9 @@ SHIFTED = [
     ("unet", {"encoder": "resnet18", "depth": 3}, 256),
     pytest.param("unet", {"encoder": "tu-hrnet_w18_small"}, 768, marks=pytest.mark.slow),
     ("unetplusplus", {"encoder": "resnet18", "depth": 3}, 256),
+    ("siamese_unet", SMALL["siamese_unet"], 256),
+    ("fc_siam_conc", SMALL["fc_siam_conc"], 256),
+    ("fc_siam_diff", SMALL["fc_siam_diff"], 256),
 ]
 
 
@@ -175,6 +187,8 @@ def test_shallow_unet_drops_the_stages_it_does_not_use():
         ("segnet", {"widths": [8]}, "convolutions 5"),
         ("unetplusplus", {"encoder": "mit_b0"}, "cannot be built.*another encoder"),
         ("unet", {"encoder": "tu-vit_tiny_patch16_224"}, "cannot be built"),
+        ("changevit", {"backbone": "vit_tiny_patch16_dinov3"}, "parameters.backbone"),
+        ("siamese_unet", {"fusion": "sum"}, "parameters.fusion"),
         ("onnx", {}, "comes whole, in a file.*use one of unet_compact"),
         ("smp", {"network": "System"}, "parameters.network"),
         (

@@ -21,6 +21,10 @@ LOCAL = [
     ("fcn", {"filters": 8}, 4),
     ("unet_compact", {"widths": (4, 8, 8), "blocks": 1}, 12),
     ("segnet", {"widths": (4, 8, 8), "convolutions": (1, 2, 2)}, 8),
+    ("siamese_unet", {"widths": (4, 8, 8), "blocks": 1}, 8),
+    ("siamese_unet", {"widths": (4, 8, 8), "blocks": 0, "fusion": "concatenation"}, 12),
+    ("fc_siam_conc", {"encoder": "resnet18", "depth": 3, "decoder": (16, 8, 8)}, 16),
+    ("fc_siam_diff", {"encoder": "mobilenet_v2", "depth": 3, "decoder": (16, 8, 8)}, 24),
     ("unet", {"encoder": "resnet18", "depth": 3, "decoder": (16, 8, 8)}, 16),
     ("unet", {"encoder": "mobilenet_v2", "depth": 4, "decoder": (16, 8, 8, 8)}, 48),
     ("unet", {"encoder": "densenet121", "depth": 3, "decoder": (16, 8, 8)}, 24),
@@ -118,6 +122,8 @@ REFUSED = [
     ("upernet", {}, "adaptive_avg_pool2d|permute"),
     ("segformer", {}, "view"),
     ("unet", {"encoder": "efficientnet-b0"}, "adaptive_avg_pool2d"),
+    ("fc_siam_conc", {"encoder": "efficientnet-b0", "depth": 3}, "adaptive_avg_pool2d"),
+    ("changevit", {}, "permute"),
 ]
 
 
@@ -160,6 +166,17 @@ class Function(nn.Module):
         (lambda x: torch.zeros(1, 4, 8, 8), "does not depend"),
         (lambda x: x[:, :2].add_(1) + x[:, 2:], "another view"),
         (lambda x: x.reshape(3), "torch cannot"),
+        (lambda x: x.unflatten(1, (2, 2))[:, :, 0], "its result is no map"),
+        (lambda x: x.unflatten(1, (2, 2))[:, :, :1].flatten(1, 2), "channels of each date"),
+        (lambda x: x.unflatten(1, (2, 2))[:, ::2].flatten(1, 2), "dates out one by one"),
+        (lambda x: x.unflatten(1, (2, 2))[0], "its result is no map"),
+        (lambda x: x.unsqueeze(3).squeeze(3), "it mixes rows or columns"),
+        (lambda x: (x.unflatten(1, (2, 2)) * torch.rand(2, 1, 1, 1)).flatten(1, 2), "values over dates"),
+        (lambda x: (x.unflatten(1, (4, 1)) - x.unsqueeze(1)).flatten(1, 2), "spreads values over dates"),
+        (lambda x: torch.stack([x, x], 2).flatten(1, 2), "only dates can be a fifth"),
+        (lambda x: torch.cat([x.unflatten(1, (2, 2))] * 2, 2).flatten(1, 2), "channels of each date"),
+        (lambda x: x.flatten(2).unflatten(2, x.shape[2:]), "it mixes rows or columns"),
+        (lambda x: x.unflatten(1, (2, 2)).mean(1), "operation mean"),
         (lambda x: x if x.sum() > 0 else -x, "operation sum"),
     ],
 )

@@ -36,6 +36,30 @@ class PoolUnpool(nn.Module):
         return F.max_unpool2d(self.inner(x), places, 2)
 
 
+class TwoDates(nn.Module):
+    """A layer of 3 x 3 on each half of six channels, as a batch, and their difference."""
+
+    def __init__(self, channels, apart, together):
+        super().__init__()
+        self.before = nn.Conv2d(channels, 6, 1)
+        self.both = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+        self.apart, self.together = apart, together
+
+    def forward(self, x):
+        first, second = self.together(self.both(self.apart(self.before(x))))
+        return (first - second).abs()
+
+
+def as_series(x):
+    """Halves of the channels in another order, by views of five dimensions."""
+    dates = x[:, : 2 * (x.shape[1] // 2)].unflatten(1, (2, -1))  # (N, 2, C, H, W)
+    first, second = torch.sigmoid(0.5 * dates - dates.abs()).unbind(1)
+    newest = dates[:, -1:].squeeze(1)
+    series = torch.stack([second, newest, first], dim=1)[:, 1:]
+    steps = series.split(1, dim=1)
+    return torch.cat([*steps, series.maximum(dates), second.unsqueeze(1)], dim=1).flatten(1, 2)
+
+
 # Each layer keeps rows = scale * height, so that branches meet: (layer, channels after, up, down).
 SAME = {
     "conv 3": lambda c: (nn.Conv2d(c, 6, 3, padding=1), 6, 1, 1),
@@ -65,6 +89,11 @@ SAME = {
     "pool and unpool": lambda c: (PoolUnpool(c), c, 1, 2),
     "halves swapped": lambda c: (
         Apply(lambda x: torch.cat([half.tanh() for half in x.chunk(2, 1)][::-1], 1)), c, 1, 1),
+    "dates as batch": lambda c: (
+        TwoDates(c, lambda x: torch.cat(x.chunk(2, 1), 0), lambda x: x.chunk(2, 0)), 4, 1, 1),
+    "dates as batch, by views": lambda c: (
+        TwoDates(c, lambda x: x.view(2, 3, *x.shape[2:]), lambda x: x[None].unbind(1)), 4, 1, 1),
+    "series": lambda c: (Apply(as_series), 5 * (c // 2), 1, 1),
     "dates": lambda c: (Apply(lambda x: torch.cat([x[:, 1:] - x[:, :-1], x[:, :1].abs()], 1)), c, 1, 1),
 }  # fmt: skip
 DOWN = {

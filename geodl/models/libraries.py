@@ -7,6 +7,8 @@ for each of these libraries takes seconds to import.
 from typing import TYPE_CHECKING, Any
 
 from geodl.errors import ModelError
+from geodl.models.date_parameters import BtcParameters, ChangevitParameters
+from geodl.models.dates import bands_of_each
 from geodl.models.imported_parameters import SmpParameters, TorchvisionParameters
 from geodl.models.parameters import Deeplabv3plusParameters, FcnParameters, PooledParameters, UnetParameters
 
@@ -95,6 +97,45 @@ def build_fcn(bands: int, classes: int, parameters: FcnParameters) -> "nn.Module
     outputs = _outputs(classes, parameters.one_score)
     network = FCN(in_channels=bands, classes=outputs, num_filters=parameters.filters)
     return _with_two_scores(network) if parameters.one_score else network
+
+
+def build_fc_siam_conc(bands: int, classes: int, parameters: UnetParameters) -> "nn.Module":
+    """Build `torchgeo.models.FCSiamConc`."""
+    from geodl.models.torchgeo_change import FcSiamConc
+
+    return _without_unused_stages(FcSiamConc(**_fc_siam(bands, classes, parameters)), parameters.depth)
+
+
+def build_fc_siam_diff(bands: int, classes: int, parameters: UnetParameters) -> "nn.Module":
+    """Build `torchgeo.models.FCSiamDiff`."""
+    from geodl.models.torchgeo_change import FcSiamDiff
+
+    return _without_unused_stages(FcSiamDiff(**_fc_siam(bands, classes, parameters)), parameters.depth)
+
+
+def _fc_siam(bands: int, classes: int, parameters: UnetParameters) -> dict[str, Any]:
+    return {
+        "encoder_name": _known_encoder(parameters.encoder),
+        "encoder_depth": parameters.depth,
+        "encoder_weights": None,
+        "decoder_channels": parameters.widths,
+        "in_channels": bands_of_each(bands, dates=2),
+        "classes": classes,
+    }
+
+
+def build_btc(bands: int, classes: int, parameters: BtcParameters) -> "nn.Module":
+    """Build `torchgeo.models.BTC`."""
+    from geodl.models.torchgeo_change import Btc
+
+    return Btc(bands, classes, parameters)
+
+
+def build_changevit(bands: int, classes: int, parameters: ChangevitParameters) -> "nn.Module":
+    """Build `torchgeo.models.ChangeViT`."""
+    from geodl.models.torchgeo_change import Changevit
+
+    return Changevit(bands, classes, parameters)
 
 
 def build_smp(bands: int, classes: int, parameters: SmpParameters) -> "nn.Module":

@@ -1,18 +1,16 @@
 """`MODELS`: every architecture by the name that users type. One row per architecture."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from geodl.errors import ModelError
 from geodl.models import libraries
+from geodl.models.architecture import Architecture
+from geodl.models.date_parameters import BtcParameters, ChangevitParameters, SiameseUnetParameters
 from geodl.models.imported_parameters import OnnxParameters, SmpParameters, TorchvisionParameters
 from geodl.models.parameters import (
     Deeplabv3plusParameters,
     FcnParameters,
-    Parameters,
     PooledParameters,
     SegformerParameters,
     SegnetParameters,
@@ -20,59 +18,10 @@ from geodl.models.parameters import (
     UnetCompactParameters,
     UnetParameters,
 )
-from geodl.models.spec import ONNX, ModelSpec, first_problem
+from geodl.models.spec import ONNX, ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """One way to build a network.
-
-    Parameters
-    ----------
-    name : str
-        The word that recipes and ``model.json`` use.
-    title : str
-        Name for people.
-    source : str
-        Paper, and the library whose code is used.
-    parameters : type of Parameters
-        What may be set, with defaults; also tells the tiling that fits.
-    build : callable
-        ``build(bands, classes, parameters)`` returns a network (N, bands, H, W) -> logits
-        (N, classes, H, W) for H and W that are multiples of the stride.
-    note : str
-        What a user should know before choosing it.
-    trainable : bool
-        Whether `build` makes a network of random weights, to be trained.
-    """
-
-    name: str
-    title: str
-    source: str
-    parameters: type[Parameters]
-    build: "Callable[[int, int, Any], nn.Module]"
-    note: str = ""
-    trainable: bool = True
-
-    def read_parameters(self, values: Mapping[str, Any]) -> Parameters:
-        """Validate `values` and fill in the defaults.
-
-        Raises
-        ------
-        ModelError
-            A name is unknown or a value is out of range.
-        """
-        try:
-            return self.parameters.model_validate(dict(values))
-        except ValidationError as error:
-            raise ModelError(
-                f"architecture {self.name!r}",
-                first_problem(error, inside="parameters"),
-                f"it takes {', '.join(self.parameters.model_fields)}",
-            ) from None
 
 
 def architecture_named(name: str) -> Architecture:
@@ -191,6 +140,12 @@ def _build_unet_compact(bands: int, classes: int, parameters: UnetCompactParamet
     return UnetCompact(bands, classes, parameters)
 
 
+def _build_siamese_unet(bands: int, classes: int, parameters: SiameseUnetParameters) -> "nn.Module":
+    from geodl.models.siamese import SiameseUnet
+
+    return SiameseUnet(bands, classes, parameters)
+
+
 def _build_segnet(bands: int, classes: int, parameters: SegnetParameters) -> "nn.Module":
     from geodl.models.segnet import Segnet
 
@@ -279,6 +234,46 @@ MODELS: dict[str, Architecture] = {
             parameters=SegnetParameters,
             build=_build_segnet,
             note="unpools by the indices of the maxima; local",
+        ),
+        Architecture(
+            name="siamese_unet",
+            title="Siamese U-Net, compact",
+            source="geodl, after https://arxiv.org/abs/1810.08462",
+            parameters=SiameseUnetParameters,
+            build=_build_siamese_unet,
+            note="two dates; bounded receptive field: exact with a halo of 104; 1.3 million parameters",
+        ),
+        Architecture(
+            name="fc_siam_conc",
+            title="FC-Siam-conc",
+            source="https://arxiv.org/abs/1810.08462, torchgeo",
+            parameters=UnetParameters,
+            build=libraries.build_fc_siam_conc,
+            note="two dates; as far-sighted as a U-Net of the same encoder and depth",
+        ),
+        Architecture(
+            name="fc_siam_diff",
+            title="FC-Siam-diff",
+            source="https://arxiv.org/abs/1810.08462, torchgeo",
+            parameters=UnetParameters,
+            build=libraries.build_fc_siam_diff,
+            note="two dates; as far-sighted as a U-Net of the same encoder and depth",
+        ),
+        Architecture(
+            name="btc",
+            title="Be The Change (BTC)",
+            source="https://arxiv.org/abs/2507.03367, torchgeo",
+            parameters=BtcParameters,
+            build=libraries.build_btc,
+            note="two dates; attention and pyramid pooling look at the whole tile: tiles are blended",
+        ),
+        Architecture(
+            name="changevit",
+            title="ChangeViT",
+            source="https://arxiv.org/abs/2406.12847, torchgeo",
+            parameters=ChangevitParameters,
+            build=libraries.build_changevit,
+            note="two dates; attention looks at the whole tile: tiles are blended",
         ),
         Architecture(
             name="smp",

@@ -61,59 +61,76 @@ class UnetCompact(nn.Module):
         super().__init__()
         *finer, coarsest = parameters.widths
         self.encoder = nn.ModuleList(
-            nn.Sequential(_convolution(before, width), _convolution(width, width))
+            nn.Sequential(convolution(before, width), convolution(width, width))
             for before, width in zip([bands, *finer], finer, strict=False)
         )
         self.bottom = nn.Sequential(
-            _convolution(finer[-1], coarsest), *(_ResidualBlock(coarsest) for _ in range(parameters.blocks))
+            convolution(finer[-1], coarsest), *(ResidualBlock(coarsest) for _ in range(parameters.blocks))
         )
         self.narrow = nn.ModuleList(
             nn.Conv2d(below, width, kernel_size=1)
             for width, below in zip(finer, parameters.widths[1:], strict=True)
         )
         self.decoder = nn.ModuleList(
-            nn.Sequential(_convolution(2 * width, width), _convolution(width, width)) for width in finer
+            nn.Sequential(convolution(2 * width, width), convolution(width, width)) for width in finer
         )
         self.head = nn.Conv2d(finer[0], classes, kernel_size=1)
-        _initialise(self)
+        initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, classes, H, W) for scaled pixels `x` (N, bands, H, W)."""
+        skips, x = self.encode(x)
+        return self.decode(skips, self.bottom(x))
+
+    def encode(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the features of each finer level, and what comes to the coarsest.
+
+        Returns
+        -------
+        tuple
+            Skips (N, widths[i], H / 2**i, W / 2**i) and (N, widths[-2], H / stride, W / stride).
+        """
         skips = []
         for level in self.encoder:
             x = level(x)
-            skips.append(x)  # (N, widths[i], H / 2**i, W / 2**i)
+            skips.append(x)
             x = F.max_pool2d(x, kernel_size=2)
-        x = self.bottom(x)  # (N, widths[-1], H / stride, W / stride)
+        return skips, x
+
+    def decode(self, skips: list[Tensor], x: Tensor) -> Tensor:
+        """Return logits (N, classes, H, W) for `skips` as of `encode` and the coarsest level's result."""
         for skip, narrow, level in reversed(list(zip(skips, self.narrow, self.decoder, strict=True))):
             x = F.interpolate(narrow(x), scale_factor=2.0, mode="nearest")
             x = level(torch.cat([skip, x], dim=1))
         return self.head(x)
 
 
-class _ResidualBlock(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions around a shortcut, channels kept."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = _convolution(width, width)
+        self.first = convolution(width, width)
         self.second = nn.Sequential(
             nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(width)
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features of the shape of `x`, (N, width, H, W)."""
         return F.relu(x + self.second(self.first(x)))
 
 
-def _convolution(before: int, after: int) -> nn.Sequential:
+def convolution(before: int, after: int, *, kernel: int = 3) -> nn.Sequential:
+    """Return a convolution that keeps rows and columns, its batch norm and ReLU."""
     return nn.Sequential(
-        nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False),
+        nn.Conv2d(before, after, kernel_size=kernel, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(after),
         nn.ReLU(inplace=True),
     )
 
 
-def _initialise(network: nn.Module) -> None:
+def initialise(network: nn.Module) -> None:
+    """Draw the weights of all convolutions after He et al. 2015, https://arxiv.org/abs/1502.01852."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,6 +1,6 @@
 """How torch's own operators become operations of a stream; what is not here does not stream."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geodl.stream import windows
+from geodl.stream import dates, windows
 from geodl.stream.call import Built, Call, NotLocalError, Source
 from geodl.stream.operations import Cast, Concatenate, Pointwise, Select, Slot
 
@@ -19,23 +19,29 @@ def _concatenate(call: Call) -> Built:
     sources = call.arguments["tensors"]
     if not all(isinstance(source, Source) for source in sources):
         raise call.refuse("one of the tensors it joins is no map of pixels")
-    if call.arguments["dim"] % 4 > 1 or len(call.shape) != 4:
-        raise call.refuse("it joins rows or columns")
-    return Concatenate(dimension=call.arguments["dim"] % 4), sources
+    dimension = call.arguments["dim"] % len(call.shape)
+    if dimension > 1:
+        many = len(call.shape) == dates.DATES and dimension == 2
+        raise call.refuse("it joins channels of each date" if many else "it joins rows or columns")
+    return Concatenate(dimension=dimension), sources
 
 
 def _slice(call: Call) -> Built:
-    source, dimension = call.source("self"), call.arguments["dim"] % 4
-    if dimension > 1:
-        raise call.refuse("it cuts rows or columns out")
-    span = slice(call.arguments["start"], call.arguments["end"], call.arguments["step"])
-    return Select(dimension=dimension, span=span), [source]
+    source = call.map_or_series("self")
+    dimension = call.arguments["dim"] % len(source.shape)
+    channels = dates.channels_of(call, dimension, source)
+    first, last, step = slice(*(call.arguments[name] for name in ("start", "end", "step"))).indices(
+        source.shape[dimension]
+    )
+    if channels > 1 and step != 1:
+        raise call.refuse("it leaves dates out one by one")
+    return Select(dimension=dimension, span=slice(first * channels, last * channels, step)), [source]
 
 
 def _split(call: Call) -> list[Built | NotLocalError]:
-    source, dimension = call.source("self"), call.arguments["dim"] % 4
-    if dimension > 1:
-        raise call.refuse("it cuts rows or columns out")
+    source = call.map_or_series("self")
+    dimension = call.arguments["dim"] % len(source.shape)
+    channels = dates.channels_of(call, dimension, source)
     size = source.shape[dimension]
     if "split_sizes" in call.arguments:
         sizes = list(call.arguments["split_sizes"])
@@ -44,19 +50,19 @@ def _split(call: Call) -> list[Built | NotLocalError]:
         sizes = [min(step, size - start) for start in range(0, size, step)]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     return [
-        (Select(dimension=dimension, span=slice(start, start + length)), [source])
+        (Select(dimension=dimension, span=slice(start * channels, (start + length) * channels)), [source])
         for start, length in zip(starts, sizes, strict=True)
     ]
 
 
 def _cast(call: Call) -> Built | Source:
     target = call.arguments.get("dtype")
-    source = call.source("self")
+    source = call.map_or_series("self")
     return source if target is None else (Cast(target=target), [source])
 
 
 def _unchanged(call: Call) -> Source:
-    return call.source("self")
+    return call.map_or_series("self")
 
 
 def _pointwise(
@@ -69,6 +75,8 @@ def _pointwise(
     if "rounding_mode" in arguments:
         raise call.refuse("it rounds")
     sources = [value for value in arguments.values() if isinstance(value, Source)]
+    if len(call.shape) == dates.DATES:
+        _check_series(call, arguments.values())
     values, place = [], 0
     for value in arguments.values():
         if isinstance(value, Source):
@@ -83,6 +91,13 @@ def _pointwise(
         function=function, into=into, arguments=tuple(values), keywords=tuple(keywords.items()), exact=exact
     )
     return operation, sources
+
+
+def _check_series(call: Call, values: Iterable[Any]) -> None:
+    for value in values:
+        one = value.numel() == 1 if isinstance(value, Tensor) else getattr(value, "shape", None) == call.shape
+        if isinstance(value, Tensor | Source) and not one:
+            raise call.refuse("it spreads values over dates")
 
 
 def _check_extent(call: Call, shape: Sequence[int], *, constant: bool = False) -> None:
@@ -157,6 +172,13 @@ BUILDERS: dict[Any, Builder] = {
     aten.slice.Tensor: _slice,
     aten.split.Tensor: _split,
     aten.split_with_sizes.default: _split,
+    aten.view.default: dates.view,
+    aten._unsafe_view.default: dates.view,
+    aten.unsqueeze.default: dates.view,
+    aten.squeeze.dim: dates.view,
+    aten.stack.default: dates.stack,
+    aten.select.int: dates.select,
+    aten.unbind.int: dates.unbind,
     aten._to_copy.default: _cast,
     aten.clone.default: _unchanged,
     aten.alias.default: _unchanged,

@@ -17,7 +17,10 @@ class NotLocalError(ModelError):
 
 @dataclass(frozen=True)
 class Source:
-    """The result of an earlier node, with its shape (N, C, H, W) for the example."""
+    """The result of an earlier node, with its shape for the example.
+
+    (N, C, H, W), or (N, T, C, H, W) where the T C channels of the node are looked at as those of T dates.
+    """
 
     node: int
     shape: tuple[int, ...]
@@ -49,11 +52,16 @@ class Call:
         """Return the error that names this operator."""
         return NotLocalError(f"operation {self.operator}", why, TILES)
 
-    def source(self, name: str) -> Source:
-        """Return an argument that comes from the pixels: a map of rows and columns."""
+    def map_or_series(self, name: str) -> Source:
+        """Return an argument that comes from the pixels: a map of rows and columns, or one per date."""
         value = self.arguments[name]
         if not isinstance(value, Source):
             raise self.refuse("it computes its result from no pixels")
+        return value
+
+    def source(self, name: str) -> Source:
+        """Return an argument that is one map of rows and columns."""
+        value = self.map_or_series(name)
         if len(value.shape) != 4:
             raise self.refuse(f"its input has {len(value.shape)} dimensions, not (N, C, H, W)")
         return value

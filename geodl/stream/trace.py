@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from geodl.errors import first_line
 from geodl.stream.call import TILES, Built, NotLocalError, Source
 from geodl.stream.convolution import Convolution
+from geodl.stream.dates import as_map
 from geodl.stream.graph import Graph, Node, simplified
 from geodl.stream.operations import Operation
 from geodl.stream.record import Recorder
@@ -102,13 +103,13 @@ class _Reader:
             raise NotLocalError(
                 f"operation {name}", f"it does not fit a stride of {self._stride} pixels", TILES
             )
-        operation = _without_needless_fill(operation, sources[0].shape[2], shape[2])
+        operation = _without_needless_fill(operation, sources[0].shape[-2], shape[-2])
         self._nodes.append(
             Node(
                 name=f"{name}_{len(self._nodes)}",
                 operation=operation,
                 inputs=tuple(source.node for source in sources),
-                shape=shape,
+                shape=as_map(shape),
                 scale=scale,
             )
         )

@@ -8,7 +8,7 @@ from torch import nn
 from geodl.errors import RecipeError
 from geodl.training.recipe import Optimisation
 
-_BEHIND = frozenset({"narrow", "decoder", "head", "segmentation_head", "last"})
+_BEHIND = frozenset({"narrow", "decoder", "head", "segmentation_head", "final_layer", "last"})
 """Parts of the networks in `geodl.models.table.MODELS` that come after the encoder."""
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from geodl.cli.assess_vectors import assess_vector_files, is_vector, refuse, vector_options
 from geodl.errors import OptionError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class _Result(Protocol):
 @click.option("--background", type=int, help="Class outside all polygons and lines; by default not compared.")
 @click.option("--width", help="Width of reference lines in metres, or the attribute that holds it.")
 @click.option("--boundary", metavar="DISTANCE", help="Boundary IoU within 3px or 25m of the outlines, too.")
+@vector_options
 @click.option(
     "--confidence",
     type=click.Path(path_type=Path),
@@ -70,11 +72,31 @@ def assess(
     allow_sparse: bool,
     json_file: Path | None,
     png_file: Path | None,
+    **vector: Any,
 ) -> None:
     """Compare a class MAP, or a folder of them, with reference labels.
 
     Tells the confusion matrix, and precision, recall, F1 and IoU of each class.
+
+    A MAP of polygons or lines is compared with a vector layer: footprints object by object, lines as a
+    network.
     """
+    if is_vector(map_file):
+        rasters: dict[str, Any] = {
+            "attribute": attribute,
+            "mapping": mapping,
+            "background": background,
+            "width": width,
+            "confidence": confidence,
+            "reliability": reliability,
+            "area": area,
+            "allow_sparse": allow_sparse,
+            "png": png_file,
+        }
+        refuse(rasters, "is about class maps, not about polygons and lines", "leave it out")
+        _show(assess_vector_files(map_file, reference, boundary, vector), json_file, png_file)
+        return
+    refuse(vector, "is about polygons and lines, but the map is a raster", "leave it out")
     if area:
         if boundary is not None or confidence is not None or map_file.is_dir():
             raise OptionError("--area", "is about one map and points", "compare folders, outlines without it")

@@ -17,7 +17,7 @@ TIMESTAMP = "2000-01-01T00:00:00.000Z"
 METADATA_STANDARD = "https://github.com/geodl#provenance"
 
 _STYLES = """
-CREATE TABLE layer_styles (
+CREATE TABLE IF NOT EXISTS layer_styles (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
   f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
   useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
@@ -58,11 +58,14 @@ def store_style(path: Path, *, layer: str, style: str) -> None:
             (layer, geometry[0], layer[:30], style, TIMESTAMP),
         )
         connection.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)"
+            "INSERT OR IGNORE INTO gpkg_contents"
+            " (table_name, data_type, identifier, description, last_change, srs_id)"
             " VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?, 0)",
             (TIMESTAMP,),
         )
-        connection.execute("INSERT INTO gpkg_ogr_contents VALUES ('layer_styles', 1)")
+        connection.execute(
+            "INSERT OR REPLACE INTO gpkg_ogr_contents SELECT 'layer_styles', count(*) FROM layer_styles"
+        )
 
 
 def store_provenance(path: Path, *, provenance: Mapping[str, Any]) -> None:

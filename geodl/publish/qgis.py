@@ -1,10 +1,11 @@
-"""QGIS styles (QML) for maps, polygons and confidence.
+"""QGIS styles (QML) for maps, vector layers and confidence.
 
 Documents are built as trees, so class names cannot break out of their attributes. The elements are those
-of QGIS 3: `QgsPalettedRasterRenderer`, `QgsSingleBandPseudoColorRenderer`, `QgsCategorizedSymbolRenderer`.
+of QGIS 3: `QgsPalettedRasterRenderer`, `QgsSingleBandPseudoColorRenderer`, `QgsCategorizedSymbolRenderer`,
+`QgsSingleSymbolRenderer`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -13,20 +14,22 @@ from geodl.models.spec import ClassSpec
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 VERSION = "3.28.0"
 OUTLINE = "#4a4a4a"
+ROAD = "#ffe08a"
 
 # Confidence 0..1: QGIS applies the band's scale of 0.01 before it colours. Dark where the map is doubtful.
 RAMP = ((0.0, "#440154"), (0.25, "#3b528b"), (0.5, "#21918c"), (0.75, "#5ec962"), (1.0, "#fde725"))
 
 
-def raster_style(classes: Sequence[ClassSpec]) -> str:
-    """QML of a class raster: one palette entry per class."""
+def raster_style(classes: Sequence[ClassSpec], *, hidden: Collection[int] = ()) -> str:
+    """QML of a class raster: one palette entry per class; those of the values in `hidden` are transparent."""
     root, pipe = _raster_document()
     renderer = Xml.SubElement(
         pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
     )
     palette = Xml.SubElement(renderer, "colorPalette")
     for c in classes:
-        Xml.SubElement(palette, "paletteEntry", value=str(c.value), label=c.name, color=c.color, alpha="255")
+        alpha = "0" if c.value in hidden else "255"
+        Xml.SubElement(palette, "paletteEntry", value=str(c.value), label=c.name, color=c.color, alpha=alpha)
     return _text(root)
 
 
@@ -95,6 +98,47 @@ def polygon_style(classes: Sequence[ClassSpec], *, attribute: str = "class") -> 
     return _text(root)
 
 
+def line_style() -> str:
+    """QML of a layer of roads: a light line with a dark edge; all edges first, so that roads join."""
+    root, symbol = _single_symbol("line", "1")
+    for level, color, width in ((0, OUTLINE, "0.9"), (1, ROAD, "0.55")):
+        options = (
+            ("line_color", _rgba(color)),
+            ("line_style", "solid"),
+            ("line_width", width),
+            ("line_width_unit", "MM"),
+            ("capstyle", "round"),
+            ("joinstyle", "round"),
+        )
+        _symbol_layer(symbol, "SimpleLine", options, level=level)
+    return _text(root)
+
+
+def point_style() -> str:
+    """QML of a layer of nodes: small circles."""
+    root, symbol = _single_symbol("marker", "0")
+    options = (
+        ("name", "circle"),
+        ("color", _rgba("#ffffff")),
+        ("outline_color", _rgba(OUTLINE)),
+        ("outline_style", "solid"),
+        ("outline_width", "0.2"),
+        ("outline_width_unit", "MM"),
+        ("size", "1.2"),
+        ("size_unit", "MM"),
+    )
+    _symbol_layer(symbol, "SimpleMarker", options)
+    return _text(root)
+
+
+def layer_style(geometry_type: str, classes: Sequence[ClassSpec] = ()) -> str | None:
+    """QML for a vector layer of an OGC geometry type; None for polygons without classes."""
+    kind = geometry_type.removeprefix("Multi")
+    if kind == "Polygon":
+        return polygon_style(classes) if classes else None
+    return line_style() if kind == "LineString" else point_style()
+
+
 def write_style(text: str, path: str | Path) -> Path:
     """Write a style; QGIS finds it by itself as ``landcover.qml`` beside ``landcover.tif``."""
     path = Path(path)
@@ -103,14 +147,7 @@ def write_style(text: str, path: str | Path) -> Path:
 
 
 def _fill_symbol(symbols: Xml.Element, name: str, c: ClassSpec) -> None:
-    symbol = Xml.SubElement(
-        symbols, "symbol", name=name, type="fill", alpha="1", clip_to_extent="1", force_rhr="0"
-    )
-    layer = Xml.SubElement(
-        symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"}
-    )
-    options = Xml.SubElement(layer, "Option", type="Map")
-    for option, value in (
+    options = (
         ("color", _rgba(c.color)),
         ("style", "solid"),
         ("outline_color", _rgba(OUTLINE)),
@@ -118,8 +155,37 @@ def _fill_symbol(symbols: Xml.Element, name: str, c: ClassSpec) -> None:
         ("outline_width", "0.1"),
         ("outline_width_unit", "MM"),
         ("joinstyle", "bevel"),
-    ):
-        Xml.SubElement(options, "Option", name=option, value=value, type="QString")
+    )
+    _symbol_layer(_symbol(symbols, name, "fill"), "SimpleFill", options)
+
+
+def _single_symbol(kind: str, geometry: str) -> tuple[Xml.Element, Xml.Element]:
+    """Document of a layer whose features all look alike, and its symbol."""
+    root = Xml.Element("qgis", version=VERSION, styleCategories="Symbology")
+    renderer = Xml.SubElement(
+        root, "renderer-v2", type="singleSymbol", enableorderby="0", forceraster="0", symbollevels="1"
+    )
+    symbol = _symbol(Xml.SubElement(renderer, "symbols"), "0", kind)
+    Xml.SubElement(root, "blendMode").text = "0"
+    Xml.SubElement(root, "layerGeometryType").text = geometry
+    return root, symbol
+
+
+def _symbol(symbols: Xml.Element, name: str, kind: str) -> Xml.Element:
+    return Xml.SubElement(
+        symbols, "symbol", name=name, type=kind, alpha="1", clip_to_extent="1", force_rhr="0"
+    )
+
+
+def _symbol_layer(
+    symbol: Xml.Element, kind: str, options: Sequence[tuple[str, str]], *, level: int = 0
+) -> None:
+    layer = Xml.SubElement(
+        symbol, "layer", {"class": kind, "enabled": "1", "locked": "0", "pass": str(level)}
+    )
+    tree = Xml.SubElement(layer, "Option", type="Map")
+    for option, value in options:
+        Xml.SubElement(tree, "Option", name=option, value=value, type="QString")
 
 
 def _raster_document() -> tuple[Xml.Element, Xml.Element]:

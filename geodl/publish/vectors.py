@@ -19,7 +19,7 @@ from geodl.errors import OptionError, ProductError
 from geodl.models.spec import ClassSpec
 from geodl.publish.files import published, writing, written_beside
 from geodl.publish.geopackage import TIMESTAMP, store_provenance, store_style
-from geodl.publish.qgis import polygon_style
+from geodl.publish.qgis import layer_style
 
 
 class Batch(Protocol):
@@ -124,12 +124,15 @@ def write_vectors(
 
 
 def write_geopackage(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
-    """Write a GeoPackage with spatial index, QGIS style and provenance."""
+    """Write a GeoPackage with spatial index, a QGIS style for each layer, and provenance."""
     options = {"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom"}
-    counts = _append(batches, path, layer, driver="GPKG", options=options)
+    types: dict[str, str] = {}
+    noted = _noting_types(batches, layer.name, types)
+    counts = _append(noted, path, layer, driver="GPKG", options=options)
     with writing(path):
-        if layer.classes:
-            store_style(path, layer=layer.name, style=polygon_style(layer.classes))
+        for name, geometry_type in types.items():
+            if style := layer_style(geometry_type, layer.classes):
+                store_style(path, layer=name, style=style)
         if layer.provenance:
             store_provenance(path, provenance=layer.provenance)
     return next(iter(counts.values()))
@@ -184,6 +187,13 @@ class _Features:
     geometry: np.ndarray
     geometry_type: str
     layer: str = ""
+
+
+def _noting_types(batches: Iterable[Batch], name: str, types: dict[str, str]) -> Iterator[Batch]:
+    """Pass batches on and leave the geometry type of each layer in `types`."""
+    for batch in batches:
+        types[batch.layer or name] = batch.geometry_type
+        yield batch
 
 
 def _by_layer(batches: Iterable[Batch], name: str) -> dict[str, list[Batch]]:

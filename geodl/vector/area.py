@@ -1,4 +1,4 @@
-"""True area of pixels on the ellipsoid, whatever the CRS measures in.
+"""True area of pixels on the ellipsoid, and true lengths of steps, whatever the CRS measures in.
 
 A pixel's area is the length of the cross product of its two edge vectors in geocentric space, which has
 no singularity at the poles and no seam at the antimeridian. Edges are chords of the ellipsoid: the error
@@ -9,6 +9,7 @@ is (pixel size / earth radius)² / 12, or 3e-5 for pixels of one degree. Between
 import numpy as np
 from affine import Affine
 from pyproj import CRS, Transformer
+from scipy.ndimage import map_coordinates
 
 EARTH_RADIUS = 6.371e6
 NODE_SPACING = 30e3  # metres; (spacing / radius)² / 8 = 3e-6 where areas change like the cosine of latitude
@@ -27,15 +28,16 @@ class PixelAreas:
     """
 
     def __init__(self, crs: CRS, transform: Affine, shape: tuple[int, int]) -> None:
-        geodetic = _geodetic(crs)
-        assert geodetic is not None
-        assert geodetic.ellipsoid is not None
+        degrees = geodetic(crs)
+        assert degrees is not None
+        assert degrees.ellipsoid is not None
         self._transform, self._shape = transform, shape
-        self._radians = geodetic.axis_info[0].unit_conversion_factor
-        self._to_geodetic = Transformer.from_crs(crs, geodetic, always_xy=True)
-        major, minor = geodetic.ellipsoid.semi_major_metre, geodetic.ellipsoid.semi_minor_metre
+        self._radians = degrees.axis_info[0].unit_conversion_factor
+        self._to_geodetic = Transformer.from_crs(crs, degrees, always_xy=True)
+        major, minor = degrees.ellipsoid.semi_major_metre, degrees.ellipsoid.semi_minor_metre
         self._major, self._squared_eccentricity = major, 1 - (minor / major) ** 2
         self._step = self._node_step()
+        self._tensor: np.ndarray | None = None
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Areas of the rows `start` to `stop`: float64, shape (stop - start, width), in m².
@@ -50,6 +52,27 @@ class PixelAreas:
             # A node off the earth would spoil its whole neighbourhood, so every pixel speaks for itself.
             return self._at(columns[None, :], rows[:, None])
         return _hat(rows, row_nodes) @ areas @ _hat(columns, column_nodes).T
+
+    def metric(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Tell how long steps are on the ground at points (x, y) in pixel coordinates, each of shape (n,).
+
+        Returns the metric tensor (xx, xy, yy), shape (3, n), in m²: a step of (dx, dy) pixels is the square
+        root of ``xx dx² + 2 xy dx dy + yy dy²`` metres long. NaN outside the domain of the projection.
+        """
+        if self._tensor is None:
+            height, width = self._shape
+            nodes = [_nodes(np.array([0.0, side]), self._step) for side in (height, width)]
+            self._tensor = self._metric_at(nodes[1][None, :], nodes[0][:, None])
+            self._spacing = [side[-1] / (len(side) - 1) for side in nodes]
+        if not np.isfinite(self._tensor).all():
+            return self._metric_at(x, y)
+        place = np.stack([y / self._spacing[0], x / self._spacing[1]])
+        return np.stack([map_coordinates(part, place, order=1, mode="nearest") for part in self._tensor])
+
+    def _metric_at(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+        along = self._geocentric(column + 0.5, row) - self._geocentric(column - 0.5, row)
+        down = self._geocentric(column, row + 0.5) - self._geocentric(column, row - 0.5)
+        return np.stack([(along**2).sum(axis=0), (along * down).sum(axis=0), (down**2).sum(axis=0)])
 
     def _at(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
         along = self._geocentric(column + 0.5, row) - self._geocentric(column - 0.5, row)
@@ -83,16 +106,16 @@ class PixelAreas:
 
 def measurable(crs: CRS) -> bool:
     """Whether pixels of a raster in `crs` have an area on the earth."""
-    geodetic = _geodetic(crs)
-    return geodetic is not None and geodetic.ellipsoid is not None
+    degrees = geodetic(crs)
+    return degrees is not None and degrees.ellipsoid is not None
 
 
-def _geodetic(crs: CRS) -> CRS | None:
+def geodetic(crs: CRS) -> CRS | None:
     """Longitude and latitude proper, also below a rotated pole."""
-    geodetic = crs.geodetic_crs
-    while geodetic is not None and geodetic.source_crs is not None:
-        geodetic = geodetic.source_crs
-    return geodetic
+    degrees = crs.geodetic_crs
+    while degrees is not None and degrees.source_crs is not None:
+        degrees = degrees.source_crs
+    return degrees
 
 
 def _nodes(positions: np.ndarray, step: int) -> np.ndarray:

@@ -33,12 +33,15 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         Task(name="landcover", dates=1, raster="landcover", vectorizer="polygons", title="Land cover"),
-        Task(name="buildings", dates=1, raster="buildings", vectorizer="polygons", title="Buildings"),
-        Task(name="roads", dates=1, raster="roads", vectorizer="polygons", title="Roads"),
-        Task(name="change", dates=2, raster="change", vectorizer="polygons", title="Change"),
+        Task(name="buildings", dates=1, raster="buildings", vectorizer="buildings", title="Buildings"),
+        Task(name="roads", dates=1, raster="roads", vectorizer="roads", title="Roads"),
+        Task(name="change", dates=2, raster="change", vectorizer="changes", title="Change"),
     )
 }
 
+
+NO_BEFORE, NO_AFTER = 253, 254
+"""Values of a change map where only the first date, or only the second, holds no data; 255: neither does."""
 
 LAYERS = ("class", "confidence", "entropy", "spread", "novelty", "probability")
 """What can be known of a pixel, in this order: its class, the probability of that class, the Shannon

@@ -45,6 +45,7 @@ def test_lazy_arrays_and_files_give_the_same_layer(classes, tmp_path):
     from_file = vectorize(path)  # names come from the file
     assert eager.crs == "EPSG:32632"
     assert set(eager["name"]) == {"water", "forest", "3"}
+    assert set(from_file.pop("source")) == {"map"}  # where the polygons come from, too
     for other in (lazy, from_file):
         assert eager.drop(columns="geometry").equals(other.drop(columns="geometry"))
         assert shapely.equals_exact(eager.geometry.values, other.geometry.values).all()
@@ -94,7 +95,9 @@ def test_confidence_as_percent_and_as_fractions(classes):
 def test_an_empty_layer_has_the_columns(classes):
     layer = vectorize(classes.copy(data=np.full(classes.shape, 255, np.uint8)), confidence=classes)
     assert len(layer) == 0
-    assert list(layer.columns) == ["id", "class", "name", "area_m2", "confidence", "geometry"]
+    assert list(layer.columns) == [
+        "id", "class", "name", "area_m2", "perimeter_m", "confidence", "confidence_min", "geometry",
+    ]  # fmt: skip
 
 
 def test_first_calls_from_several_threads(classes):
@@ -145,7 +148,7 @@ def test_bad_files_fail(tmp_path):
     profile = {"driver": "GTiff", "height": 2, "width": 2, "count": 2, "dtype": "uint8"}
     with rasterio.open(tmp_path / "two.tif", "w", **profile) as target:
         target.update_tags(GEODL_CLASSES="[{")
-    with pytest.raises(SceneError, match="has 2 bands"):
+    with pytest.raises(SceneError, match="has 2 bands: choose one with --band: 1, 2"):
         vectorize(tmp_path / "two.tif")
     with rasterio.open(tmp_path / "tag.tif", "w", **{**profile, "count": 1}) as target:
         target.update_tags(GEODL_CLASSES='[{"value": 1, "name": "a", "color": "red"}]')

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from shapely.geometry import shape
 
-from geodl.vector.polygons import polygonize, rows_per_strip
+from geodl.vector.polygons import polygonize
 from geodl.vector.source import ClassRaster, ConfidenceRaster
+from geodl.vector.strips import rows_per_strip
 
 NODATA = 255
 PIXELS = Affine.identity()
@@ -28,8 +29,9 @@ def class_raster(classes, transform=PIXELS, nodata=NODATA):
     )
 
 
-def polygons(classes, *, rows=None, connectivity=4, **options):
-    batches = list(polygonize(class_raster(classes, **options), connectivity=connectivity, strip_rows=rows))
+def polygons(classes, *, rows=None, connectivity=4, simplify=0, **options):
+    raster = class_raster(classes, **options)
+    batches = list(polygonize(raster, connectivity=connectivity, simplify=simplify, strip_rows=rows))
     columns = {name: np.concatenate([b.columns[name] for b in batches]) for name in batches[0].columns}
     return np.concatenate([b.geometry for b in batches]), columns
 
@@ -67,6 +69,9 @@ def test_strips_give_the_polygons_of_the_whole_raster(classes, rows, connectivit
     values, shapes = zip(*expected, strict=True) if expected else ((), ())
     assert pixel_sets(columns["class"], geometry, classes.shape) == pixel_sets(values, shapes, classes.shape)
     assert sorted(shapely.length(geometry)) == sorted(shapely.length(shapes))
+    assert np.array_equal(shapely.length(geometry), columns["perimeter_px"])
+    whole, _ = polygons(classes, connectivity=connectivity)
+    assert set(shapely.to_wkb(whole)) == set(shapely.to_wkb(geometry))
 
 
 @settings(deadline=None, max_examples=100)
@@ -117,10 +122,10 @@ def test_checkerboard_is_one_multipolygon_per_class_with_eight_neighbours():
     assert shapely.is_valid(geometry).all()
 
 
-def test_features_come_by_first_pixel_and_are_numbered():
+def test_features_come_by_first_pixel_and_are_numbered_by_it():
     classes = np.array([[1, 2, 2], [1, 3, 2], [4, 4, 2]], np.uint8)
     _, columns = polygons(classes)
-    assert columns["id"].tolist() == [1, 2, 3, 4]
+    assert columns["id"].tolist() == [1, 2, 5, 7]
     assert columns["class"].tolist() == [1, 2, 3, 4]
 
 
@@ -128,7 +133,7 @@ def test_order_does_not_depend_on_reads(monkeypatch):
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 3, (70, 30)).astype(np.uint8)
     whole, _ = polygons(classes, rows=16)
-    monkeypatch.setattr("geodl.vector.polygons.READ_ROWS", 32)
+    monkeypatch.setattr("geodl.vector.strips.READ_ROWS", 32)
     pieces, _ = polygons(classes, rows=16)
     assert shapely.equals_exact(whole, pieces).all()
 
@@ -138,14 +143,15 @@ def test_mean_confidence_leaves_unknown_pixels_out():
     values = np.array([[0.5, 1.0, 0.2], [np.nan, 1.0, 0.4], [0.5, 0.5, np.nan]])
     source = ConfidenceRaster(shape=classes.shape, read=lambda start, stop: values[start:stop])
     batches = list(polygonize(class_raster(classes), confidence=source, strip_rows=1))
-    mean = {
-        int(c): float(m)
+    wanted = ("class", "confidence", "confidence_min")
+    rows = {
+        int(c): (float(mean), float(least))
         for b in batches
-        for c, m in zip(b.columns["class"], b.columns["confidence"], strict=True)
+        for c, mean, least in zip(*(b.columns[name] for name in wanted), strict=True)
     }
-    assert mean[1] == pytest.approx(0.7)
-    assert mean[2] == pytest.approx(0.3)
-    assert np.isnan(mean[3])
+    assert rows[1] == pytest.approx((0.7, 0.5))
+    assert rows[2] == pytest.approx((0.3, 0.2))
+    assert np.isnan(rows[3]).all()
 
 
 @pytest.mark.parametrize("shape_", [(1, 1), (1, 37), (37, 1)])
@@ -158,7 +164,7 @@ def test_small_rasters(shape_):
 def test_all_nodata_gives_one_empty_batch_with_the_columns():
     batches = list(polygonize(class_raster(np.full((5, 5), NODATA, np.uint8))))
     assert [len(batch) for batch in batches] == [0]
-    assert list(batches[0].columns) == ["id", "class", "name", "area_px"]
+    assert list(batches[0].columns) == ["id", "class", "name", "area_px", "perimeter_px"]
 
 
 def test_strips_hold_a_bounded_number_of_pixels():

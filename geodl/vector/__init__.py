@@ -5,6 +5,7 @@ is called as ``row(raster, confidence=..., names=..., options=...)`` and yields 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,13 @@ from geodl.models.spec import ClassSpec
 from geodl.task import TASKS
 from geodl.vector import source as sources
 from geodl.vector.batch import Batches, FeatureBatch
+from geodl.vector.buildings import buildings
+from geodl.vector.changes import changed_only, from_to
+from geodl.vector.map_polygons import map_polygons
 from geodl.vector.options import VectorOptions
 from geodl.vector.polygons import polygonize
+from geodl.vector.probability import OBJECT, threshold_raster
+from geodl.vector.roads import road_network
 from geodl.vector.source import ClassRaster, ConfidenceRaster
 
 __all__ = [
@@ -34,17 +40,22 @@ __all__ = [
 ]
 
 
-def _polygons(
+def _changes(
     raster: ClassRaster,
     *,
     confidence: ConfidenceRaster | None,
     names: Mapping[int, str],
     options: VectorOptions,
 ) -> Batches:
-    return polygonize(raster, confidence=confidence, names=names, connectivity=options.connectivity)
+    return from_to(map_polygons(changed_only(raster), confidence=confidence, names=names, options=options))
 
 
-VECTORIZERS: dict[str, Callable[..., Batches]] = {"polygons": _polygons}
+VECTORIZERS: dict[str, Callable[..., Batches]] = {
+    "polygons": map_polygons,
+    "changes": _changes,
+    "buildings": buildings,
+    "roads": road_network,
+}
 
 Source = xr.DataArray | str | Path
 
@@ -55,6 +66,8 @@ def vectorize(
     *,
     confidence: Source | None = None,
     classes: Iterable[ClassSpec] | None = None,
+    band: int | str | None = None,
+    threshold: float | None = None,
     **options: Any,
 ) -> geopandas.GeoDataFrame:
     """Make the vector layer of a class raster; where the task has several, the main one.
@@ -69,51 +82,53 @@ def vectorize(
         Percent (uint8, 255 unknown) or fractions (float, NaN unknown) on the same grid.
     classes : iterable of ClassSpec, optional
         Names of the values; by default those that the raster carries.
+    band : int or str, optional
+        Number (from 1) or description of the band of a file that has several.
+    threshold : float, optional
+        For a raster of probabilities of the object: pixels from this one on are the object, class 1, and
+        the probabilities serve as confidence.
     **options
-        Those of `VectorOptions`: ``connectivity``, ``simplify``, ``min_area``, ``regularize``.
+        Those of `VectorOptions`: ``connectivity``, ``simplify``, ``min_area``, ``regularize``,
+        ``object_class``.
 
     Returns
     -------
     GeoDataFrame
-        In the CRS of the raster; columns as in `geodl.vector.polygons.polygonize`.
+        In the CRS of the raster; columns as in `geodl.vector.polygons.polygonize`, or as the task has them.
 
     Raises
     ------
     OptionError
-        The task or an option is unknown, or the grids differ.
+        The task or an option is unknown or means nothing for the task, or the grids differ.
     SceneError
-        A file cannot be read, or the raster does not hold classes.
+        A file cannot be read, or the raster holds neither classes nor, with `threshold`, probabilities.
     """
-    layers = vectorize_layers(class_raster, task, confidence=confidence, classes=classes, **options)
+    layers = vectorize_layers(
+        class_raster,
+        task,
+        confidence=confidence,
+        classes=classes,
+        band=band,
+        threshold=threshold,
+        **options,
+    )
     return next(iter(layers.values()))
 
 
 def vectorize_layers(
-    class_raster: Source,
-    task: str = "landcover",
-    *,
-    confidence: Source | None = None,
-    classes: Iterable[ClassSpec] | None = None,
-    **options: Any,
+    class_raster: Source, task: str = "landcover", **asked: Any
 ) -> dict[str, geopandas.GeoDataFrame]:
-    """Make all vector layers of a class raster, by name, the main one first; see `vectorize`."""
-    crs, batches = _start(class_raster, task, confidence, classes, VectorOptions(**options))
+    """Make all vector layers of a class raster, by name, the main one first; arguments as in `vectorize`."""
+    crs, batches = _start(class_raster, task, **asked)
     layers: dict[str, list[FeatureBatch]] = {}
     for batch in batches:
         layers.setdefault(batch.layer or TASKS[task].raster, []).append(batch)
     return {name: _frame(parts, crs) for name, parts in layers.items()}
 
 
-def vectorize_batches(
-    class_raster: Source,
-    task: str = "landcover",
-    *,
-    confidence: Source | None = None,
-    classes: Iterable[ClassSpec] | None = None,
-    **options: Any,
-) -> Batches:
+def vectorize_batches(class_raster: Source, task: str = "landcover", **asked: Any) -> Batches:
     """Yield the features of `vectorize_layers` in batches, in flat memory, for `write_vectors`."""
-    return _start(class_raster, task, confidence, classes, VectorOptions(**options))[1]
+    return _start(class_raster, task, **asked)[1]
 
 
 def _frame(parts: list[FeatureBatch], crs: Any) -> geopandas.GeoDataFrame:
@@ -122,11 +137,30 @@ def _frame(parts: list[FeatureBatch], crs: Any) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame(columns, geometry=geometry, crs=crs)
 
 
-def _start(source: Source, task: str, confidence: Source | None, classes, options: VectorOptions):
+def _start(
+    source: Source,
+    task: str,
+    *,
+    confidence: Source | None = None,
+    classes: Iterable[ClassSpec] | None = None,
+    band: int | str | None = None,
+    threshold: float | None = None,
+    **options: Any,
+) -> tuple[Any, Batches]:
     if task not in TASKS:
         raise OptionError("--task", f"{task!r} is unknown", f"choose one of {', '.join(TASKS)}")
-    raster = sources.class_raster(source)
-    certainty = None if confidence is None else sources.confidence_raster(confidence)
+    chosen = VectorOptions(**options)
+    if threshold is None:
+        raster = sources.class_raster(source, band=band)
+        certainty = None if confidence is None else sources.confidence_raster(confidence)
+    else:
+        if confidence is not None:
+            raise OptionError(
+                "--confidence", "with --threshold the raster is its own confidence", "leave one of them out"
+            )
+        raster, certainty = threshold_raster(source, threshold, band=band)
+        raster = replace(raster, names={OBJECT: TASKS[task].raster})
+        chosen = replace(chosen, object_class=OBJECT) if chosen.object_class is None else chosen
     if certainty is not None and certainty.shape != raster.shape:
         raise OptionError(
             "confidence",
@@ -134,5 +168,6 @@ def _start(source: Source, task: str, confidence: Source | None, classes, option
             "give both on one grid",
         )
     names = {c.value: c.name for c in (raster.classes if classes is None else classes)}
+    names = {**raster.names, **names}
     rows = VECTORIZERS[TASKS[task].vectorizer]
-    return raster.crs, rows(raster, confidence=certainty, names=names, options=options)
+    return raster.crs, rows(raster, confidence=certainty, names=names, options=chosen)

@@ -1,86 +1,16 @@
-"""Exact outlines of pixel regions, in pixel coordinates (x right, y down, integers at pixel corners).
+"""Rings from the corners of pixel regions.
 
-The boundary of a region turns only at corners where the four pixels around decide it, so corners are
-found locally and any raster can be cut anywhere without a trace in the result. Along each row and along
-each column the turning corners of one region come in pairs that an edge joins (the classic reading of
-rectilinear polygons); following the pairs gives the rings. No geometry is ever unioned.
+Along each row and along each column the turning corners of one region come in pairs that an edge joins (the
+classic reading of rectilinear polygons); following the pairs gives the rings. No geometry is ever unioned.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
-from affine import Affine
 
-# How the boundary leaves a corner: its horizontal edge to the RIGHT or left, its vertical edge DOWN or up,
-# and whether the quadrant between them is outside the region (CONCAVE) or inside.
-RIGHT, DOWN, CONCAVE = 1, 2, 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Corners:
-    """Turning corners of regions; every array has shape (n,)."""
-
-    region: np.ndarray
-    """Number of the region that turns here: integers >= 0."""
-
-    x: np.ndarray
-    y: np.ndarray
-    code: np.ndarray
-    """Sum of `RIGHT`, `DOWN` and `CONCAVE`: uint8."""
-
-    def __len__(self) -> int:
-        return len(self.region)
-
-    def take(self, index: np.ndarray) -> "Corners":
-        """Return those at `index`, which is a mask or holds positions."""
-        return Corners(region=self.region[index], x=self.x[index], y=self.y[index], code=self.code[index])
-
-
-def find_corners(classes: np.ndarray, regions: np.ndarray, nodata: int, first_row: int) -> Corners:
-    """Find the turning corners between the rows of a strip.
-
-    Parameters
-    ----------
-    classes : array, shape (rows + 1, columns)
-        Class values; neighbours of equal class belong to one region.
-    regions : int array, shape (rows + 1, columns)
-        Region of each pixel; not read where `classes` is `nodata`.
-    nodata : int
-        Class value of pixels that belong to no region.
-    first_row : int
-        The y of the corners between the first two rows.
-
-    Returns
-    -------
-    Corners
-        Those of the `rows` corner rows that have pixels on both sides, in no particular order.
-    """
-    sides = ((0, 0), (1, 1))
-    classes = np.pad(classes, sides, constant_values=nodata)
-    regions = np.pad(regions, sides)
-    above, below = classes[:-1], classes[1:]
-    differs_across = above != below
-    differs_along = classes[:, :-1] != classes[:, 1:]
-    turns = (differs_across[:, :-1] | differs_across[:, 1:]) & (differs_along[:-1] | differs_along[1:])
-    row, column = np.divmod(np.flatnonzero(turns), turns.shape[1])
-
-    parts = []
-    for code in range(4):
-        right, down = code & RIGHT, code // DOWN
-        at = (row + down, column + right)
-        diagonal = (row + 1 - down, column + 1 - right)
-        here, across = classes[at], classes[row + 1 - down, column + right]
-        along, opposite = classes[row + down, column + 1 - right], classes[diagonal]
-        # Two diagonal pixels of one region are two convex corners: the region never joins at a point.
-        convex = (here != nodata) & (here != across) & (here != along)
-        concave = (opposite != nodata) & (here != opposite) & (across == opposite) & (along == opposite)
-        for mask, (r, c), kind in ((convex, at, code), (concave, diagonal, code | CONCAVE)):
-            kinds = np.full(np.count_nonzero(mask), kind, np.uint8)
-            parts.append((regions[r[mask], c[mask]], column[mask], row[mask] + first_row, kinds))
-    region, x, y, codes = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Corners(region=region, x=x.astype(np.int32), y=y.astype(np.int32), code=codes)
+from geodl.vector.corners import CONCAVE, DOWN, LEFT_OUT, RIGHT, STRAIGHT, Corners
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +29,27 @@ class Rings:
     hole: np.ndarray
     """Whether the ring is a hole: bool, shape (rings,)."""
 
+    stays: np.ndarray | None = None
+    """Whether a point is among those of the simplified ring: bool, shape (points,); None for all."""
+
+    extra: Corners | None = None
+    """Points to hold although the rings run straight on through them."""
+
+    def take(self, order: np.ndarray) -> "Rings":
+        """Return the rings at `order`, which holds positions."""
+        length = np.diff(self.start)[order]
+        start = np.concatenate([[0], np.cumsum(length)])
+        index = np.arange(start[-1]) + np.repeat(self.start[:-1][order] - start[:-1], length)
+        stays = None if self.stays is None else self.stays[index]
+        return replace(
+            self,
+            points=self.points[index],
+            start=start,
+            region=self.region[order],
+            hole=self.hole[order],
+            stays=stays,
+        )
+
 
 def trace(corners: Corners) -> Rings:
     """Join all turning corners of some complete regions to rings.
@@ -106,6 +57,10 @@ def trace(corners: Corners) -> Rings:
     A region whose pixels are joined by their edges has exactly one ring that is not a hole. Rings are
     ordered by region, exteriors before holes, then by their first corner from the top left.
     """
+    straight = corners.code & STRAIGHT > 0
+    extra = corners.take(straight)
+    if len(extra):
+        corners = corners.take(~straight)
     corners = corners.take(_order(corners.region, corners.y, corners.x, corners.code & RIGHT))
     along = np.arange(len(corners)) ^ 1
     order = _order(corners.region, corners.x, corners.y, corners.code & DOWN)
@@ -116,7 +71,7 @@ def trace(corners: Corners) -> Rings:
     diagonal = (corners.code & 3 == 0) | (corners.code & 3 == RIGHT | DOWN)
     following = np.where(diagonal ^ (corners.code & CONCAVE > 0), across, along)
     index, length = _walk(following.tolist(), _twins(corners).tolist())
-    return _close(corners, np.array(index, np.int64), np.array(length, np.int64))
+    return _close(corners, extra, np.array(index, np.int64), np.array(length, np.int64))
 
 
 def _order(region: np.ndarray, major: np.ndarray, minor: np.ndarray, last: np.ndarray) -> np.ndarray:
@@ -175,7 +130,7 @@ def _walk(following: list[int], twin: list[int]) -> tuple[list[int], list[int]]:
     return index, length
 
 
-def _close(corners: Corners, index: np.ndarray, length: np.ndarray) -> Rings:
+def _close(corners: Corners, extra: Corners, index: np.ndarray, length: np.ndarray) -> Rings:
     """Repeat first points, tell holes by their orientation, and sort the rings."""
     end = np.cumsum(length)
     region = corners.region[index[end - length]] if len(end) else corners.region[:0]
@@ -192,51 +147,14 @@ def _close(corners: Corners, index: np.ndarray, length: np.ndarray) -> Rings:
         else end
     )
     hole = area > 0  # y points down: exteriors, counterclockwise on a map, have a negative area
-    return _take_rings(
-        Rings(points=points, start=start, region=region, hole=hole), np.lexsort((hole, region))
-    )
+    rings = Rings(points=points, start=start, region=region, hole=hole)
+    stays = corners.code[index] & LEFT_OUT == 0
+    if len(extra) or not stays.all():
+        rings = replace(rings, stays=np.insert(stays, end, stays[end - length]), extra=extra)
+    return rings.take(np.lexsort((hole, region)))
 
 
-def _take_rings(rings: Rings, order: np.ndarray) -> Rings:
-    length = np.diff(rings.start)[order]
-    start = np.concatenate([[0], np.cumsum(length)])
-    index = np.arange(start[-1]) + np.repeat(rings.start[:-1][order] - start[:-1], length)
-    return Rings(points=rings.points[index], start=start, region=rings.region[order], hole=rings.hole[order])
-
-
-def build_polygons(rings: Rings, transform: Affine, *, multi: bool) -> np.ndarray:
-    """Make one geometry per region, in the order of region numbers.
-
-    Parameters
-    ----------
-    rings : Rings
-    transform : affine.Affine
-        From pixel coordinates to those of the geometries.
-    multi : bool
-        Regions may hold pixels that join only at corners: MultiPolygons instead of Polygons.
-
-    Returns
-    -------
-    array of shapely geometries
-        Valid, holes kept, exteriors counterclockwise.
-    """
-    if multi:
-        rings = _holes_behind_their_exteriors(rings)
-    x, y = rings.points[:, 0], rings.points[:, 1]
-    a, b, c, d, e, f = transform[:6]
-    points = np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
-    exterior = np.flatnonzero(~rings.hole)
-    offsets: tuple[np.ndarray, ...] = (rings.start, np.append(exterior, len(rings.hole)))
-    kind = shapely.GeometryType.POLYGON
-    if multi:
-        kind = shapely.GeometryType.MULTIPOLYGON
-        region = rings.region[exterior]
-        offsets += (np.append(np.flatnonzero(np.diff(region, prepend=-1)), len(region)),)
-    geometry = shapely.from_ragged_array(kind, points.astype(np.float64), offsets)
-    return shapely.orient_polygons(geometry) if transform.determinant > 0 else geometry
-
-
-def _holes_behind_their_exteriors(rings: Rings) -> Rings:
+def holes_behind_their_exteriors(rings: Rings) -> Rings:
     """Sort the rings so that each exterior is followed by its own holes, where regions have several.
 
     The pixel to the upper right of a hole's first corner lies above the hole's upper edge, so it belongs to
@@ -255,7 +173,7 @@ def _holes_behind_their_exteriors(rings: Rings) -> Rings:
     point, disc = point[own], disc[own]
     by_size = np.argsort(-shapely.area(discs[exterior[disc]]), kind="stable")
     owner[hole[point[by_size]]] = exterior[disc[by_size]]  # the smallest is written last
-    return _take_rings(rings, np.lexsort((rings.hole, owner)))
+    return rings.take(np.lexsort((rings.hole, owner)))
 
 
 def _first_corner(rings: Rings, ring: np.integer) -> np.ndarray:

@@ -1,24 +1,21 @@
 """Class and confidence rasters as rows to read: from arrays, lazy or not, and from files."""
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import odc.geo.xr  # noqa: F401 - registers the .odc accessor
-import rasterio
 import xarray as xr
 from affine import Affine
-from pydantic import TypeAdapter, ValidationError
 from pyproj import CRS
-from rasterio.errors import RasterioError
-from rasterio.windows import Window
 
 from geodl.errors import OptionError, SceneError
 from geodl.models.spec import NODATA_CLASS, ClassSpec, classes_of_attributes
+from geodl.vector.files import band_number, is_masked, open_raster, read_rows
+from geodl.vector.legend import read_legend
 
-CLASSES_TAG = "GEODL_CLASSES"
+CURE = "give a raster of class values, or turn probabilities into classes with --threshold"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +33,10 @@ class ClassRaster:
     """``read(start, stop)``: integer array of shape (stop - start, width)."""
     classes: tuple[ClassSpec, ...] = ()
     """Names and colours where the raster carries them."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Further names, of values that `classes` cannot hold."""
+    source: str = ""
+    """What the raster is called, for the attribute of that name; empty for no such attribute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,46 +48,73 @@ class ConfidenceRaster:
     """``read(start, stop)``: float array of shape (stop - start, width), 0..1, NaN where unknown."""
 
 
-def class_raster(source: "xr.DataArray | str | Path") -> ClassRaster:
-    """Make a class raster of an array or a file.
+def class_raster(source: xr.DataArray | str | Path, *, band: int | str | None = None) -> ClassRaster:
+    """Make a class raster of an array or a file, whose band may be named by its number or description.
 
     Raises
     ------
+    OptionError
+        The file has no such band, or the array does not have the dims (y, x).
     SceneError
-        The file is not a raster of one band of integers, or the array is not one of integers (y, x).
+        The file is no raster, or the values are not whole numbers.
     """
     if not isinstance(source, xr.DataArray):
-        return _class_file(Path(source))
-    array = _plane(source, "class raster")
-    shape = (array.sizes["y"], array.sizes["x"])
+        return _class_file(Path(source), band)
+    array = plane(source, "class raster")
     nodata, restore = _nodata(array.dtype, _nodata_attribute(array), "class raster")
-    return ClassRaster(
-        shape=shape,
-        crs=None if source.odc.crs is None else source.odc.crs.proj,
-        transform=source.odc.geobox.affine if source.odc.geobox is not None else Affine.identity(),
+    return replace(
+        grid_of_array(source, array),
         nodata=nodata,
         read=lambda start, stop: restore(array.isel(y=slice(start, stop)).to_numpy()),
         classes=classes_of_attributes(array.attrs),
     )
 
 
+def grid_of_array(source: xr.DataArray, array: xr.DataArray) -> ClassRaster:
+    """Describe the grid of `array`, which is `source` as (y, x): a class raster that holds nothing yet."""
+    return ClassRaster(
+        shape=(array.sizes["y"], array.sizes["x"]),
+        crs=None if source.odc.crs is None else source.odc.crs.proj,
+        transform=source.odc.geobox.affine if source.odc.geobox is not None else Affine.identity(),
+        nodata=NODATA_CLASS,
+        read=_nothing,
+    )
+
+
+def grid_of_file(path: Path) -> ClassRaster:
+    """Describe the grid of a file: a class raster that holds nothing yet."""
+    with open_raster(path) as dataset:
+        return ClassRaster(
+            shape=dataset.shape,
+            crs=None if dataset.crs is None else CRS.from_user_input(dataset.crs),
+            transform=dataset.transform,
+            nodata=NODATA_CLASS,
+            read=_nothing,
+            source=path.stem,
+        )
+
+
+def _nothing(start: int, stop: int) -> np.ndarray:
+    raise NotImplementedError(f"rows {start} to {stop} of a grid without values")
+
+
 def confidence_raster(source: "xr.DataArray | str | Path") -> ConfidenceRaster:
     """Make a confidence raster of an array or a file: percent as integers, 255 unknown, or floats 0..1."""
     if not isinstance(source, xr.DataArray):
         path = Path(source)
-        with _open(path) as dataset:
+        with open_raster(path) as dataset:
             shape, dtype = dataset.shape, np.dtype(dataset.dtypes[0])
         return ConfidenceRaster(
-            shape=shape, read=lambda start, stop: fractions(_rows(path, start, stop), dtype)
+            shape=shape, read=lambda start, stop: fractions(read_rows(path, 1, start, stop), dtype)
         )
-    array = _plane(source, "confidence raster")
+    array = plane(source, "confidence raster")
     return ConfidenceRaster(
         shape=(array.sizes["y"], array.sizes["x"]),
         read=lambda start, stop: fractions(array.isel(y=slice(start, stop)).to_numpy(), array.dtype),
     )
 
 
-def _plane(array: xr.DataArray, what: str) -> xr.DataArray:
+def plane(array: xr.DataArray, what: str) -> xr.DataArray:
     """Return the array as (y, x), whatever its spatial dims are called."""
     array = array.squeeze([dim for dim in array.dims if dim in ("band", "time") and array.sizes[dim] == 1])
     if array.ndim != 2:
@@ -106,11 +134,12 @@ def _nodata(dtype: np.dtype, nodata: float | None, what: str):
     if dtype.kind == "b" or (dtype.kind in "iu" and dtype.itemsize <= 4):
         if nodata is not None and np.isfinite(nodata) and dtype == np.uint8 and 0 <= nodata <= 255:
             return int(nodata), np.asarray
-        missing = np.iinfo(np.int64).min
+        wide = np.int32 if dtype.itemsize <= 2 else np.int64
+        missing = np.iinfo(wide).min
         number = None if nodata is None or not np.isfinite(nodata) else int(nodata)
 
         def widen(rows: np.ndarray) -> np.ndarray:
-            rows = rows.astype(np.int64)
+            rows = rows.astype(wide)
             return rows if number is None else np.where(rows == number, missing, rows)
 
         return missing, widen
@@ -120,7 +149,7 @@ def _nodata(dtype: np.dtype, nodata: float | None, what: str):
         def whole(rows: np.ndarray) -> np.ndarray:
             known = np.isfinite(rows) & (rows != nodata)
             if not np.array_equal(rows[known], np.round(rows[known])):
-                raise SceneError(what, "its values are not whole numbers", "give a raster of class values")
+                raise SceneError(what, "its values are not whole numbers", CURE)
             return np.where(known, np.where(known, rows, 0).astype(np.int64), missing)
 
         return missing, whole
@@ -134,48 +163,18 @@ def fractions(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.where(rows == NODATA_CLASS, np.nan, rows / 100.0)
 
 
-def _class_file(path: Path) -> ClassRaster:
-    with _open(path) as dataset:
-        if dataset.count != 1:
-            raise SceneError(str(path), f"has {dataset.count} bands", "give a raster of one band of classes")
-        nodata, restore = _nodata(np.dtype(dataset.dtypes[0]), dataset.nodata, str(path))
-        return ClassRaster(
-            shape=dataset.shape,
-            crs=None if dataset.crs is None else CRS.from_user_input(dataset.crs),
-            transform=dataset.transform,
-            nodata=nodata,
-            read=lambda start, stop: restore(_rows(path, start, stop)),
-            classes=_tagged_classes(path, dataset.tags().get(CLASSES_TAG)),
-        )
+def _class_file(path: Path, band: int | str | None) -> ClassRaster:
+    with open_raster(path) as dataset:
+        number = band_number(dataset, band)
+        masked = is_masked(dataset, number)
+        dtype = np.dtype(dataset.dtypes[number - 1])
+        nodata, restore = _nodata(dtype, dataset.nodatavals[number - 1], str(path))
+        classes, names = read_legend(dataset, number)
 
+    def read(start: int, stop: int) -> np.ndarray:
+        rows = restore(read_rows(path, number, start, stop))
+        if masked:
+            rows[read_rows(path, number, start, stop, mask=True) == 0] = nodata
+        return rows
 
-def _tagged_classes(path: Path, text: str | None) -> tuple[ClassSpec, ...]:
-    """Read the class table that `geodl.publish.write_cog` leaves in a tag."""
-    if text is None:
-        return ()
-    try:
-        return tuple(TypeAdapter(list[ClassSpec]).validate_python(json.loads(text)))
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise SceneError(
-            str(path), f"its tag {CLASSES_TAG} is damaged", "give the classes yourself"
-        ) from error
-
-
-def _open(path: Path) -> rasterio.DatasetReader:
-    if not path.is_file():  # also keeps /vsi paths and addresses away from GDAL
-        raise SceneError(str(path), "is not a file", "give the path of a GeoTIFF")
-    try:
-        return rasterio.open(path, driver="GTiff")  # no VRT or other driver that opens further files
-    except RasterioError as error:
-        raise SceneError(str(path), f"cannot be opened: {error}", "give the path of a GeoTIFF") from error
-
-
-def _rows(path: Path, start: int, stop: int) -> np.ndarray:
-    # Opened for each read: a handle is not safe to share between threads.
-    with _open(path) as dataset:
-        try:
-            return dataset.read(1, window=Window(0, start, dataset.width, stop - start))
-        except RasterioError as error:
-            raise SceneError(
-                str(path), f"cannot be read: {error}", "the file is damaged: make it again"
-            ) from error
+    return replace(grid_of_file(path), nodata=nodata, read=read, classes=classes, names=names)

@@ -2,6 +2,7 @@
 
 The losses of regions are those of segmentation-models-pytorch. They are given the labelled pixels
 alone, as one long row, so that an ignored pixel costs nothing whichever loss counts it and how.
+Losses of shape need whole images and see to ignored pixels themselves.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from geodl.assess.labels import IGNORE
+from geodl.training.topology import centreline_dice
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From logits ``(N, classes, y, x)`` and labels ``(N, y, x)`` to one number."""
@@ -53,7 +55,7 @@ def make_loss(parts: Mapping[str, float], weights: torch.Tensor, smoothing: floa
     Parameters
     ----------
     parts : mapping of str to float
-        Weight of each loss by its name in `LOSSES` or ``cross_entropy``.
+        Weight of each loss by its name: ``cross_entropy``, ``cldice`` or one in `LOSSES`.
     weights : torch.Tensor
         Weights of the classes, shape ``(classes,)``, on the device of the logits. The Lovász hinge is
         defined without; there they do not count.
@@ -61,13 +63,15 @@ def make_loss(parts: Mapping[str, float], weights: torch.Tensor, smoothing: floa
         Label smoothing of cross-entropy and binary cross-entropy; regions have sharp borders.
     """
     regions = [(share, LOSSES[name](weights, smoothing)) for name, share in parts.items() if name in LOSSES]
-    entropy = parts.get("cross_entropy", 0.0)
+    entropy, shape = parts.get("cross_entropy", 0.0), parts.get("cldice", 0.0)
 
     def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if entropy:
             total = entropy * cross_entropy(logits, labels, weights, smoothing)
         else:
             total = logits.float().sum() * 0  # what a batch without labels costs, and what it teaches
+        if shape:
+            total = total + shape * centreline_dice(logits, labels, weights)
         if regions:
             values, codes = labelled(logits.float(), labels)
             if len(codes):

@@ -12,12 +12,22 @@ from pathlib import Path
 
 from odc.geo.geobox import GeoBox
 
-from geodl.assess.labels.codes import IGNORE, Labels, Mapped
+from geodl.assess.labels.codes import IGNORE, FeatureLabels, Labels, Mapped
+from geodl.assess.labels.edges import EdgedLabels
 from geodl.assess.labels.raster import RasterLabels
 from geodl.assess.labels.vector import VECTOR_SUFFIXES, VectorLabels
 from geodl.scene.safety import driver_of, gdal_watched, local_file, open_raster
 
-__all__ = ["IGNORE", "VECTOR_SUFFIXES", "Labels", "Mapped", "VectorLabels", "open_labels"]
+__all__ = [
+    "IGNORE",
+    "VECTOR_SUFFIXES",
+    "EdgedLabels",
+    "FeatureLabels",
+    "Labels",
+    "Mapped",
+    "VectorLabels",
+    "open_labels",
+]
 
 
 @contextmanager
@@ -30,7 +40,7 @@ def open_labels(
     background: int | None = None,
     width: float | str | None = None,
     radius: float | None = None,
-) -> Iterator[Labels]:
+) -> Iterator[FeatureLabels]:
     """Open a label file for reading on `grid`.
 
     Parameters

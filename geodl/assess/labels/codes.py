@@ -21,6 +21,14 @@ class Labels(Protocol):
         ...
 
 
+class FeatureLabels(Labels, Protocol):
+    """Labels that also tell which thing a pixel belongs to."""
+
+    def features(self, window: Window) -> np.ndarray:
+        """Return int32 numbers of shape ``(height, width)``: pixels of one feature have the same one."""
+        ...
+
+
 def plain_value(value: Any) -> Any:
     """Return an attribute value as recipes write it: whole numbers as int whatever their type (3.0, "3")."""
     if (isinstance(value, str) and value.strip().lstrip("-").isdigit()) or (

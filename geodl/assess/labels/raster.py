@@ -74,6 +74,10 @@ class RasterLabels:
             return np.where(known, plane, IGNORE).astype(np.uint8)
         return recode(plane, *self._table)
 
+    def features(self, window: Window) -> np.ndarray:
+        """Return zeros, int32: a raster does not tell apart what touches."""
+        return np.zeros((window.height, window.width), dtype=np.int32)
+
 
 def _on_grid(path: Path, source: Any, grid: GeoBox) -> Any:
     """`source` itself where it lies pixel on pixel, otherwise a view of it warped to the grid."""

@@ -56,17 +56,24 @@ class VectorLabels:
 
     def read(self, window: Window) -> np.ndarray:
         """Return uint8 codes of shape ``(height, width)``; 255 where nothing is known."""
+        return self._rasterized(window, self._codes, self._background, "uint8")
+
+    def features(self, window: Window) -> np.ndarray:
+        """Return int32 numbers of the features of shape ``(height, width)``, from 1; 0 outside all."""
+        return self._rasterized(window, np.arange(1, len(self._codes) + 1), 0, "int32")
+
+    def _rasterized(self, window: Window, values: np.ndarray, fill: int, dtype: str) -> np.ndarray:
         part = self._grid[window.slices]
         extent = part.extent.geom  # also right for rotated grids
         near = np.sort(self._shapes.sindex.query(extent, predicate="intersects"))
         if not len(near):
-            return np.full((window.height, window.width), self._background, dtype=np.uint8)
+            return np.full((window.height, window.width), fill, dtype=dtype)
         return rasterize(
-            zip(self._shapes.iloc[near], self._codes[near].tolist(), strict=True),
+            zip(self._shapes.iloc[near], values[near].tolist(), strict=True),
             out_shape=(window.height, window.width),
-            fill=self._background,
+            fill=fill,
             transform=part.affine,
-            dtype="uint8",
+            dtype=dtype,
         )
 
 

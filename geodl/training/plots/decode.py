@@ -12,7 +12,7 @@ import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from geodl.assess.labels import IGNORE, open_labels
+from geodl.assess.labels import IGNORE
 from geodl.errors import MismatchError
 from geodl.match import check_fit
 from geodl.scene import open_scene, valid_mask
@@ -20,11 +20,12 @@ from geodl.scene.adopt import per_band, select_bands
 from geodl.scene.xyz import place_tile
 from geodl.training.cache import SceneCache, identity_of, key_of
 from geodl.training.description import make_spec
+from geodl.training.plots.meaning import labels_of
 from geodl.training.plots.pairs import Pair
 from geodl.training.plots.plot import create_array, strips
 from geodl.training.recipe import Recipe, Source
 
-_FORM = 1
+_FORM = 2
 """Part of every key: to be raised when what is written below changes its meaning."""
 
 
@@ -75,11 +76,12 @@ def decode_pair(pair: Pair, recipe: Recipe, cache: SceneCache) -> Decoded:
         {
             "form": _FORM,
             "scene": [identity_of(path) for path in pair.scene],
-            "labels": identity_of(pair.labels),
+            "labels": None if pair.unlabelled else identity_of(pair.labels),
             "reading": pair.source.reading(),
             "bands": recipe.bands,
             "units": recipe.units,
-            "mapping": list(recipe.mapping.items()),
+            "mapping": list(recipe.mapping_of(pair.source).items()),
+            "edges": None if recipe.edges is None else recipe.edges.model_dump(),
         }
     )
     # A scene that another recipe has decoded must still fit this one.
@@ -96,17 +98,8 @@ def _write(pair: Pair, scene: xr.DataArray, recipe: Recipe, folder: Path) -> Non
     valid = create_array(folder / "valid.npy", (height, width), np.dtype(bool))
     labels = create_array(folder / "labels.npy", (height, width), np.dtype(np.uint8))
     mask = valid_mask(scene)
-    source = pair.source
     grid = grid_of_scene(scene)
-    with open_labels(
-        pair.labels,
-        grid,
-        mapping=recipe.mapping,
-        attribute=source.attribute,
-        background=None if source.background is None else recipe.position(source.background),
-        width=source.width,
-        radius=source.radius,
-    ) as reader:
+    with labels_of(pair, recipe, grid) as reader:
         for window in strips(height, width):
             rows = window.slices[0]
             # Together, so that each block of the file is decoded once.
@@ -141,6 +134,7 @@ def fitting_scene(pair: Pair, recipe: Recipe) -> xr.DataArray:
         sensor=source.sensor,
         crs=source.crs,
         ungeoreferenced=source.ungeoreferenced or source.xyz is not None,
+        resample=source.resample,
     )
     if source.xyz is not None:
         scene = place_tile(scene, pair.scene[0], source.xyz)

@@ -17,6 +17,8 @@ class Pair:
     scene: tuple[Path, ...]
     labels: Path
     source: Source
+    unlabelled: bool = False
+    """Whether there is no such label file, and the recipe takes all of the scene for background."""
 
 
 def find_pairs(recipe: Recipe) -> list[Pair]:
@@ -25,25 +27,36 @@ def find_pairs(recipe: Recipe) -> list[Pair]:
     Raises
     ------
     RecipeError
-        Where a pattern matches nothing or a label file is missing.
+        Where a pattern matches nothing, or a label file is missing that the recipe needs.
     """
-    pairs = []
+    pairs: list[Pair] = []
     for number, source in enumerate(recipe.sources):
+        root = recipe.root_of(source)
         found = [
             (path, name)
             for pattern in source.patterns
-            for path, name in _match(recipe, pattern, recipe.where("sources", number, "scenes"))
+            for path, name in _match(root, pattern, recipe.where("sources", number, "scenes"))
         ]
         paths = tuple(path for path, _ in found)
+        seen = []
         for scene, name in [(paths, found[0][1])] if source.stack else [((p,), name) for p, name in found]:
-            labels = recipe.data_root / _labels_of(source.labels, scene[0], name)
-            if not labels.is_file():
+            labels = root / _labels_of(source.labels, scene[0], name)
+            unlabelled = not labels.is_file()
+            if unlabelled and source.missing == "refuse":
                 raise RecipeError(
                     recipe.where("sources", number, "labels"),
                     f"{labels} does not exist",
-                    f"it belongs to {scene[0]}",
+                    f"it belongs to {scene[0]}; where no file means that nothing is there, say "
+                    "`missing: background`; where nobody has looked, `missing: leave_out`",
                 )
-            pairs.append(Pair(scene=scene, labels=labels, source=source))
+            seen.append(Pair(scene=scene, labels=labels, source=source, unlabelled=unlabelled))
+        if all(pair.unlabelled for pair in seen):
+            raise RecipeError(
+                recipe.where("sources", number, "labels"),
+                f"no scene has a label file; {seen[0].labels} does not exist",
+                "mend the pattern",
+            )
+        pairs += [pair for pair in seen if not (pair.unlabelled and source.missing == "leave_out")]
     return pairs
 
 
@@ -52,9 +65,8 @@ def _labels_of(pattern: str, scene: Path, name: str) -> str:
     return re.sub(r"\{(stem|folder|name)\}", lambda match: known[match[1]], pattern)
 
 
-def _match(recipe: Recipe, pattern: str, where: str) -> list[tuple[Path, str]]:
+def _match(root: Path, pattern: str, where: str) -> list[tuple[Path, str]]:
     """Files that match, each with what stands for the pattern from its first wildcard on, less suffix."""
-    root = recipe.data_root
     if Path(pattern).is_absolute():
         root, pattern = Path("/"), pattern.lstrip("/")
     found = sorted(path for path in root.glob(pattern) if path.is_file())
@@ -93,6 +105,6 @@ def scene_names(pairs: list[Pair]) -> list[str]:
 
 
 def folders(recipe: Recipe, role: str) -> list[str]:
-    """Folders with scenes for a role, ``train`` or ``validation``, relative to the data root."""
+    """Folders with scenes for a role, ``train`` or ``validation``, relative to the root of their source."""
     pairs = [pair for pair in find_pairs(recipe) if pair.source.role in (role, "auto")]
-    return sorted({os.path.relpath(pair.scene[0].parent, recipe.data_root) for pair in pairs})
+    return sorted({os.path.relpath(pair.scene[0].parent, recipe.root_of(pair.source)) for pair in pairs})

@@ -41,7 +41,7 @@ def find_scenes(recipe: Recipe) -> list[tuple[tuple[Path, ...], Source]]:
         where = recipe.where("sources")
     found: list[tuple[tuple[Path, ...], Source]] = []
     for source in named:
-        paths = [path for pattern in source.patterns for path in _match(recipe.data_root, pattern)]
+        paths = [path for pattern in source.patterns for path in _match(recipe.root_of(source), pattern)]
         if not paths:
             raise RecipeError(
                 where, f"nothing matches {', '.join(source.patterns)}", "set data_root or the pattern"

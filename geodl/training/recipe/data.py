@@ -1,5 +1,6 @@
 """What to learn from: classes, scenes with their labels, and how they are divided."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -8,7 +9,8 @@ from geodl.models.spec import NODATA_CLASS
 from geodl.training.recipe.fields import Count, Positive, Strict
 
 _READING = (
-    "bands", "scale", "sensor", "crs", "ungeoreferenced", "xyz", "attribute", "background", "width", "radius"
+    "bands", "scale", "sensor", "crs", "ungeoreferenced", "xyz", "resample", "rows", "columns",
+    "attribute", "background", "width", "radius",
 )  # fmt: skip
 
 
@@ -27,8 +29,31 @@ class LabelClass(Strict):
     @property
     def keys(self) -> list[int | str]:
         """What stands for this class in label files; colours in lower case."""
-        keys: list[int | str] = list(self.source) or [self.value]
-        return [key.lower() if isinstance(key, str) and key.startswith("#") else key for key in keys]
+        return small_colours(list(self.source) or [self.value])
+
+
+def small_colours(keys: list[int | str]) -> list[int | str]:
+    """Write colours in small letters, as label readers name them."""
+    return [key.lower() if isinstance(key, str) and key.startswith("#") else key for key in keys]
+
+
+class Edges(Strict):
+    """A class made of the rim of another one, which keeps things apart that touch each other.
+
+    Of vector labels every polygon has its own rim, also where it touches its neighbour; of rasters every
+    connected patch has one. A map whose interiors are apart can be grown back to the things it shows.
+    """
+
+    of: Annotated[str, Field(min_length=1)]
+    """The class that gives its rim away."""
+    into: Annotated[str, Field(min_length=1)]
+    """The class that the rim becomes; another one of the classes, which label files need not hold."""
+    pixels: Annotated[int, Field(ge=1, le=16)] = 2
+    """Width of the rim, measured inwards from the outline."""
+
+
+Range = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+"""First row or column, and the one after the last."""
 
 
 class Source(Strict):
@@ -36,6 +61,8 @@ class Source(Strict):
 
     scenes: str | list[str]
     """Files or glob patterns below data_root; each match is a scene."""
+    root: Path | None = None
+    """Folder that scenes and labels are relative to, in the place of data_root."""
     labels: str
     """One label file, or a pattern: {stem} is the scene's file name without suffix, {folder} the folder
     it lies in, {name} its path from the first wildcard of the pattern on, without suffix."""
@@ -43,8 +70,14 @@ class Source(Strict):
     """Whether all matches together are the bands of one scene."""
     attribute: str | None = None
     """Of vector labels: the column that holds the class."""
+    classes: dict[str, list[int | str]] = Field(default_factory=dict)
+    """Where these labels mean other things than `from` of the classes says: what they hold, by class name.
+    Classes that are not named do not occur."""
     background: int | None = None
     """Of vector labels: the class value outside all polygons and lines; by default nothing is known there."""
+    missing: Literal["refuse", "background", "leave_out"] = "refuse"
+    """Of scenes without a label file: refuse the recipe, take all of the scene for `background` (nothing is
+    there), or leave the scene out (nobody has looked)."""
     width: Positive | str | None = None
     """Of lines: their width in metres, or the column that holds it."""
     radius: Positive | None = None
@@ -61,9 +94,25 @@ class Source(Strict):
     """Coordinate system that replaces the one of the files, e.g. EPSG:32633."""
     ungeoreferenced: bool = False
     """Use pixel coordinates whatever the files say."""
+    resample: Positive | None = None
+    """Read the scenes, and their labels, at this pixel size in metres."""
+    rows: Range | None = None
+    """Only labels in these rows of the scenes as they are read count: [first, the one after the last]."""
+    columns: Range | None = None
+    """Only labels in these columns count."""
     xyz: str | None = None
     """For tiles of web maps: how their names tell where they lie, e.g. "{z}/{x}/{y}" or "{z}_{x}_{y}";
     "{-y}" counts rows from the south."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Source":
+        if self.missing == "background" and self.background is None:
+            raise ValueError("`missing: background` needs `background`, the class value that it means")
+        for name in ("rows", "columns"):
+            given = getattr(self, name)
+            if given is not None and given[0] >= given[1]:
+                raise ValueError(f"`{name}` {list(given)} is not [first, the one after the last]")
+        return self
 
     @property
     def patterns(self) -> list[str]:

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from geodl.training.recipe.fields import Count, Fraction, Positive, Strict
 
-LossName = Literal["cross_entropy", "bce", "dice", "focal", "jaccard", "lovasz", "tversky"]
+LossName = Literal["cross_entropy", "bce", "cldice", "dice", "focal", "jaccard", "lovasz", "tversky"]
 
 
 class Optimisation(Strict):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from geodl.errors import RecipeError
 from geodl.training.recipe.explain import explain
-from geodl.training.recipe.positions import positions_of
+from geodl.training.recipe.positions import Positions, positions_of
 from geodl.training.recipe.whole import Recipe
 
 ROOT_VARIABLE = "GEODL_REAL_DATA"
@@ -22,8 +22,8 @@ def load_recipe(path: str | Path) -> Recipe:
     Parameters
     ----------
     path : str or Path
-        A YAML file. ``data_root`` in it may contain ``${GEODL_REAL_DATA}`` or
-        ``${GEODL_REAL_DATA:-fallback}``; no other variable is looked up.
+        A YAML file. ``data_root``, and ``root`` of a source, are relative to it and may contain
+        ``${GEODL_REAL_DATA}`` or ``${GEODL_REAL_DATA:-fallback}``; no other variable is looked up.
 
     Raises
     ------
@@ -48,9 +48,8 @@ def load_recipe(path: str | Path) -> Recipe:
             f"line {second}, {'.'.join(map(str, keys))}: it is given on line {first} already",
             "remove one of them",
         )
-    root = _expand(str(content.get("data_root", ".")), path, positions.describe(("data_root",)))
     try:
-        recipe = Recipe.model_validate({**content, "data_root": (path.parent / root).resolve()})
+        recipe = Recipe.model_validate(_with_folders(content, path, positions))
     except ValidationError as error:
         found = explain(error, Recipe, positions)
         raise RecipeError(f"recipe {path}", found, "mend the recipe") from error
@@ -71,6 +70,23 @@ def _syntax(error: Exception) -> str:
         mark = error.problem_mark
         return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem or error.context}"
     return str(error)
+
+
+def _with_folders(content: dict[str, Any], path: Path, positions: Positions) -> dict[str, Any]:
+    """Put whole paths in the place of those that are relative to the recipe."""
+
+    def folder(text: object, *keys: str | int) -> Path:
+        return (path.parent / _expand(str(text), path, positions.describe(keys))).resolve()
+
+    whole = {**content, "data_root": folder(content.get("data_root", "."), "data_root")}
+    if isinstance(sources := content.get("sources"), list):
+        whole["sources"] = [
+            {**source, "root": folder(source["root"], "sources", number, "root")}
+            if isinstance(source, dict) and source.get("root") is not None
+            else source
+            for number, source in enumerate(sources)
+        ]
+    return whole
 
 
 def _expand(text: str, path: Path, where: str) -> str:

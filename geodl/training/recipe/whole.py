@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from geodl.errors import RecipeError
 from geodl.models.spec import Units
-from geodl.training.recipe.data import LabelClass, Source, Split
+from geodl.training.recipe.data import Edges, LabelClass, Source, Split, small_colours
 from geodl.training.recipe.fields import Count, Positive, Strict
 from geodl.training.recipe.learning import Augment, Optimisation
 from geodl.training.recipe.positions import Positions
@@ -48,6 +48,8 @@ class Recipe(Strict):
     """Store the weights as float16, in half the space; the accuracy is that of what is stored."""
     classes: Annotated[list[LabelClass], Field(min_length=2)]
     """The classes of the map."""
+    edges: Edges | None = None
+    """Makes the rim of things of one class a class of its own."""
     data_root: Path = Path()
     """Folder that scenes and labels are relative to; itself relative to the recipe."""
     sources: Annotated[list[Source], Field(min_length=1)]
@@ -95,10 +97,43 @@ class Recipe(Strict):
             )
         return sources
 
+    @model_validator(mode="after")
+    def _names_are_of_classes(self) -> Self:
+        known = [c.name for c in self.classes]
+        named = [] if self.edges is None else [self.edges.of, self.edges.into]
+        for source in self.sources:
+            named += source.classes
+            _check_distinct("label value", [key for keys in source.classes.values() for key in keys])
+        for name in named:
+            if name not in known:
+                raise ValueError(f"there is no class {name!r}; the classes are {', '.join(known)}")
+        if self.edges is not None and self.edges.of == self.edges.into:
+            raise ValueError(f"`edges`: the rim of {self.edges.of!r} must become another class")
+        return self
+
     @property
     def mapping(self) -> dict[int | str, int]:
         """From what label files hold to the position of the class in `classes`."""
-        return {key: code for code, c in enumerate(self.classes) for key in c.keys}
+        made = None if self.edges is None else self.edges.into
+        return {
+            key: code
+            for code, c in enumerate(self.classes)
+            if c.name != made or c.source  # a class made of rims is in no file unless the recipe says so
+            for key in c.keys
+        }
+
+    def mapping_of(self, source: Source) -> dict[int | str, int]:
+        """As `mapping`, for the label files of one source."""
+        if not source.classes:
+            return self.mapping
+        names = [c.name for c in self.classes]
+        return {
+            key: names.index(name) for name, keys in source.classes.items() for key in small_colours(keys)
+        }
+
+    def root_of(self, source: Source) -> Path:
+        """Folder that the scenes and labels of a source are relative to."""
+        return self.data_root if source.root is None else source.root
 
     def position(self, value: int) -> int | None:
         """Position in `classes` of the class with raster value `value`."""
@@ -134,7 +169,8 @@ class Recipe(Strict):
 
     def written(self) -> dict[str, Any]:
         """Return what the recipe says beyond the defaults, without local paths: for ``model.json``."""
-        return self.model_dump(mode="json", by_alias=True, exclude={"data_root"}, exclude_defaults=True)
+        local: Any = {"data_root": True, "sources": {"__all__": {"root"}}}
+        return self.model_dump(mode="json", by_alias=True, exclude=local, exclude_defaults=True)
 
 
 def _check_distinct(what: str, seen: Sequence[int | str]) -> None:

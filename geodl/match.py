@@ -10,6 +10,7 @@ from geodl.errors import MismatchError
 from geodl.models.spec import ModelSpec
 from geodl.scene.adopt import per_band
 from geodl.scene.grid import Grid, pixel_size_metres
+from geodl.task import NO_BEFORE, TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +69,40 @@ def fits(scene: xr.DataArray, spec: ModelSpec) -> str | None:
 def problems(scene: xr.DataArray, spec: ModelSpec) -> Iterator[MismatchError]:
     """Yield a MismatchError for each way in which a scene does not fit a model."""
     what = f"scene {scene.name}"
-    for check in (_bands, _units, _dtype, _pixel_size):
+    for check in (_dates, _change_classes, _bands, _units, _dtype, _pixel_size):
         found = check(scene, spec)
         if found is not None:
             cause, remedy = found
             yield MismatchError(what, cause, remedy)
+
+
+def _dates(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
+    labels = [date["label"] for date in scene.attrs.get("dates", ())]
+    dated = any(name.startswith(tuple(f"{label}." for label in labels)) for name in spec.band_names)
+    wanted = TASKS[spec.task].dates
+    if wanted > 1 and len(labels) != wanted:
+        return (
+            f"model {spec.name} compares {wanted} dates, the scene holds {max(1, len(labels))}",
+            "name two scenes, the earlier one first: geodl predict BEFORE AFTER, or geodl.open_pair",
+        )
+    if labels and wanted == 1 and not dated:
+        return (
+            f"model {spec.name} maps a single date, the scene holds {len(labels)}",
+            "give it one of them, for instance with .isel(time=0), or take a model of the task change",
+        )
+    return None
+
+
+def _change_classes(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:  # noqa: ARG001
+    """Compare the classes of a change model with what the values of a change map mean."""
+    values = spec.class_values
+    if TASKS[spec.task].dates == 1 or (0 in values and max(values) < NO_BEFORE):
+        return None
+    return (
+        f"model {spec.name} has the class values {', '.join(map(str, values))}; in a change map 0 means "
+        f"unchanged and {NO_BEFORE} and more mean no data",
+        f"give its class for unchanged the value 0 and the others 1 to {NO_BEFORE - 1} in its model.json",
+    )
 
 
 def _bands(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
@@ -80,6 +110,13 @@ def _bands(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
     missing = [name for name in needs if name not in has]
     if not missing:
         return None
+    if scene.attrs.get("dates"):
+        return (
+            f"model {spec.name} needs the bands {', '.join(needs)}; of these the pair lacks "
+            f"{', '.join(missing)} (both dates have {', '.join(has)})",
+            "both dates need each band: name the bands of the files with --bands and --after-bands, or the "
+            "sensors with --sensor and --after-sensor",
+        )
     return (
         f"model {spec.name} needs the bands {', '.join(needs)}; of these the scene lacks "
         f"{', '.join(missing)} (it has {', '.join(has)})",

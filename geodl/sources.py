@@ -7,7 +7,7 @@ opened is a failure of that scene alone.
 import glob
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ import xarray as xr
 
 from geodl.errors import OptionError, SceneError
 from geodl.publish import safe_name
-from geodl.scene import open_scene
+from geodl.scene import open_pair, open_scene
 
 if TYPE_CHECKING:
     import pystac
@@ -42,6 +42,11 @@ class Source:
         Name of the scene; by default that of its files.
     fault : Exception, optional
         Why it cannot be opened, known beforehand.
+    later : tuple of str
+        Files of the second date, if it is a pair of dates.
+    pairing : mapping
+        Options of `geodl.open_pair` that `geodl.open_scene` does not have, and of
+        `geodl.alignment.align_pair`.
     """
 
     label: tuple[str, ...]
@@ -49,13 +54,25 @@ class Source:
     reading: Mapping[str, Any]
     name: str | None = None
     fault: Exception | None = None
+    later: tuple[str, ...] = ()
+    pairing: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self) -> xr.DataArray:
-        """Open the scene, lazily."""
+        """Open the scene, lazily; a pair as (time, band, y, x)."""
         if self.fault is not None:
             raise self.fault
-        scene = open_scene(list(self.paths), **self.reading)
+        scene = self._pair() if self.later else open_scene(list(self.paths), **self.reading)
         return scene if self.name is None else scene.rename(self.name)
+
+    def _pair(self) -> xr.DataArray:
+        pairing = dict(self.pairing)
+        alignment = {key: pairing.pop(key) for key in ("coregister", "normalise") if key in pairing}
+        pair = open_pair(list(self.paths), list(self.later), **pairing, **self.reading)
+        if all(value == "off" for value in alignment.values()):
+            return pair
+        from geodl.alignment import align_pair
+
+        return align_pair(pair, **alignment)
 
 
 def files_source(paths: Sequence[str], reading: Mapping[str, Any]) -> Source:
@@ -99,11 +116,22 @@ def find_sources(
             found = [
                 files_source(paths, reading)
                 for pattern in _patterns(argument)
-                for paths in _grouped(_matches(pattern), stack)
+                for paths in _grouped(matches(pattern), stack)
             ]
         for source in found:
             sources.setdefault(source.label, source)
     return list(sources.values())
+
+
+def files_of(argument: str) -> list[str]:
+    """Return the files that a raster, a pattern, or a list of them names.
+
+    Raises
+    ------
+    OptionError
+        A pattern matches nothing, or a list cannot be read.
+    """
+    return [file for pattern in _patterns(argument) for file in matches(pattern)]
 
 
 def _patterns(argument: str) -> list[str]:
@@ -113,7 +141,14 @@ def _patterns(argument: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _matches(pattern: str) -> list[str]:
+def matches(pattern: str) -> list[str]:
+    """Return the files that match a pattern, by name; of a plain path the path itself.
+
+    Raises
+    ------
+    OptionError
+        It matches nothing.
+    """
     if not glob.has_magic(pattern) or Path(pattern).exists():
         return [pattern]
     files = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern

@@ -6,14 +6,23 @@ A workflow is data only. It can name files and numbers, never code.
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from geodl.errors import RecipeError
 from geodl.job import RunOptions
 from geodl.models.bundle import bundled_models
+from geodl.pairs import pairing_of
 from geodl.scene.bands import parse_sensor
 from geodl.scene.units import parse_scale
 
@@ -21,6 +30,7 @@ MAX_BYTES = 1024**2
 
 Scale = float | tuple[float, float] | str | None
 
+_PAIRING = {"grid", "resampling", "coregister", "normalise", "after_bands", "after_scale", "after_sensor"}
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 # The options of a run, whatever they are: a new one can stand in workflows at once.
 _RUN = create_model(
@@ -47,6 +57,15 @@ class Scenes(BaseModel):
         All files that one pattern matches are the bands of one scene.
     assets : list of str, optional
         Assets of a STAC item that are its bands, in this order.
+    pairs : (str, str), optional
+        Names of the files of the earlier and of the later date: ``"{place}_2023.tif"`` and
+        ``"{place}_2024.tif"``; see `geodl.pairs.find_pairs`.
+    grid, resampling
+        As for `geodl.open_pair`.
+    coregister, normalise
+        As for `geodl.alignment.align_pair`.
+    after_bands, after_scale, after_sensor
+        Of the later date, where they differ.
     """
 
     model_config = _STRICT
@@ -61,23 +80,46 @@ class Scenes(BaseModel):
     allow_sparse: bool = False
     stack: bool = False
     assets: Annotated[list[str], Field(min_length=1)] | None = None
+    pairs: tuple[str, str] | None = None
+    grid: Literal["before", "after", "finer"] = "before"
+    resampling: Literal["bilinear", "nearest"] = "bilinear"
+    coregister: Literal["off", "shift", "field"] = "off"
+    normalise: Literal["off", "histogram", "pif", "irmad"] = "off"
+    after_bands: list[str] | str | None = None
+    after_scale: Scale = None
+    after_sensor: str | None = None
 
-    @field_validator("scale")
+    @field_validator("scale", "after_scale")
     @classmethod
     def _is_scale(cls, scale: Scale) -> Scale:
         parse_scale(scale)
         return scale
 
-    @field_validator("sensor")
+    @field_validator("sensor", "after_sensor")
     @classmethod
     def _is_known(cls, sensor: str | None) -> str | None:
         parse_sensor(sensor)
         return sensor
 
+    @model_validator(mode="after")
+    def _means_something(self) -> "Scenes":
+        fields = Scenes.model_fields
+        idle = [name for name in sorted(_PAIRING) if getattr(self, name) != fields[name].default]
+        if self.pairs is None and idle:
+            raise ValueError(f"{', '.join(idle)}: for pairs of dates only; add pairs, or leave it out")
+        if self.pairs is not None and (self.stack or self.assets):
+            raise ValueError("with pairs, all files of a date are its bands: leave out stack and assets")
+        return self
+
     @property
     def reading(self) -> dict[str, Any]:
         """Return the options of `geodl.open_scene`."""
-        return self.model_dump(exclude={"stack", "assets"})
+        return self.model_dump(exclude={"stack", "assets", "pairs", *_PAIRING})
+
+    @property
+    def pairing(self) -> dict[str, Any]:
+        """Return the options of `geodl.open_pair` that `geodl.open_scene` does not have."""
+        return pairing_of(self.model_dump(include=_PAIRING))
 
 
 class _File(BaseModel):

@@ -34,12 +34,15 @@ class ClassMap:
         Class names by value.
     source : rasterio.io.DatasetReader
         The open file.
+    gaps : tuple of int
+        Values that mean no data besides the file's nodata value: those whose names say so.
     """
 
     path: str
     grid: Grid
     names: Mapping[int, str]
     source: Any
+    gaps: tuple[int, ...] = ()
 
     @property
     def geobox(self) -> GeoBox:
@@ -63,7 +66,7 @@ class ClassMap:
         area = ((rows.start, rows.stop), (columns.start, columns.stop))
         try:
             values = self.source.read(1, window=area)
-            known = (values >= 0) & (values < IGNORE)
+            known = (values >= 0) & (values < IGNORE) & ~np.isin(values, self.gaps)
             if self.source.nodata is not None:
                 known &= values != self.source.nodata
             elif MaskFlags.all_valid not in self.source.mask_flag_enums[0]:
@@ -80,6 +83,8 @@ def open_map(
     path: str | Path, names: Mapping[int, str] | None = None, *, allow_sparse: bool = False
 ) -> Iterator[ClassMap]:
     """Open a raster of class values 0..254; its nodata value, masked pixels and 255 are no class.
+
+    Nor are values named "no data ...": a change map says so where one of its dates is missing.
 
     Parameters
     ----------
@@ -103,7 +108,9 @@ def open_map(
             raise SceneError(f"map {path}", f"holds {source.dtypes[0]} values", "give a map of classes")
         transform = Affine.identity() if source.crs is None else source.transform
         grid = Grid(height=source.height, width=source.width, transform=transform, crs=source.crs)
-        yield ClassMap(path=str(path), grid=grid, names=named, source=source)
+        gaps = tuple(value for value, name in named.items() if name.lower().startswith("no data"))
+        classes = {value: name for value, name in named.items() if value not in gaps}
+        yield ClassMap(path=str(path), grid=grid, names=classes, source=source, gaps=gaps)
 
 
 def windows(height: int, width: int, side: int) -> Iterator[Window]:

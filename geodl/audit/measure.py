@@ -21,7 +21,6 @@ from geodl.audit.result import TOLERANCE, Audit
 from geodl.block import Job, process_block
 from geodl.errors import OptionError, ProductError
 from geodl.models.bundle import Model
-from geodl.models.spec import NODATA_CLASS
 from geodl.predict import make_job
 from geodl.tiles import Block, Lattice, Window
 
@@ -202,7 +201,7 @@ class _Differences:
 
     def add(self, ours: _Band, theirs: _Band) -> tuple[np.ndarray, np.ndarray]:
         """Compare, and return where classes differ and by how much probabilities do."""
-        valid = ours.classes != NODATA_CLASS
+        valid = np.isfinite(ours.probability[0])
         flips = ours.classes != theirs.classes
         difference = np.zeros(valid.shape, dtype=np.float32)
         for one, other in zip(ours.probability, theirs.probability, strict=True):

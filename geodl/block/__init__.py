@@ -8,6 +8,7 @@ memory of two: the next one is read while the last tiles of one are computed.
 from collections.abc import Iterator
 
 from geodl.ahead import ahead
+from geodl.block.dates import told_apart
 from geodl.block.job import Job, Piece, empty_piece
 from geodl.tiles import Block
 
@@ -32,4 +33,4 @@ def process_block(job: Job, block: Block) -> Iterator[Piece]:
     over_tiles = blend if job.model.spec.stitch == "blend" else crop
     run = stream if job.strip is not None else over_tiles
     with ahead(run(job, block, forward)) as pieces:
-        yield from pieces
+        yield from told_apart(job, pieces)

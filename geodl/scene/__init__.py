@@ -4,5 +4,6 @@ from geodl.scene.adopt import as_scene, select_bands
 from geodl.scene.info import describe
 from geodl.scene.masks import physical, valid_mask
 from geodl.scene.open import open_scene
+from geodl.scene.pair import open_pair
 
-__all__ = ["as_scene", "describe", "open_scene", "physical", "select_bands", "valid_mask"]
+__all__ = ["as_scene", "describe", "open_pair", "open_scene", "physical", "select_bands", "valid_mask"]

@@ -21,7 +21,8 @@ def as_scene(data: xr.DataArray | xr.Dataset) -> xr.DataArray:
     Parameters
     ----------
     data : xarray.DataArray or xarray.Dataset
-        Dims (band, y, x) or (y, x).
+        Dims (band, y, x) or (y, x); a series (time, band, y, x), whose dates become bands ``before.red``,
+        ``after.red``, see `geodl.scene.pair.stack_dates`.
 
     Raises
     ------
@@ -33,11 +34,13 @@ def as_scene(data: xr.DataArray | xr.Dataset) -> xr.DataArray:
     what = f"scene {data.name or '(unnamed array)'}"
     if "band" not in data.dims:
         data = data.expand_dims("band")
+    if "time" in data.dims:
+        return _stacked(data)
     if set(data.dims) != {"band", "y", "x"}:
         raise SceneError(
             what,
             f"its dimensions are {tuple(data.dims)}",
-            "give an array (band, y, x), for instance one date of a series with .isel(time=0)",
+            "give an array (band, y, x), or (time, band, y, x)",
         )
     if 0 in data.shape:
         raise SceneError(what, f"it has no pixels: {dict(data.sizes)}", "check the selection that made it")
@@ -53,6 +56,15 @@ def as_scene(data: xr.DataArray | xr.Dataset) -> xr.DataArray:
     data = data.assign_coords(band=_band_names(data))
     data.attrs = attributes
     return data.rename(data.name or "scene")
+
+
+def _stacked(series: xr.DataArray) -> xr.DataArray:
+    from geodl.scene.pair.stack import stack_dates  # a pair is made of scenes
+
+    first = as_scene(series.isel(time=0, drop=True).drop_vars("valid", errors="ignore"))
+    named = series.assign_coords(band=first.coords["band"].values).assign_attrs(first.attrs)
+    named.encoding = series.encoding
+    return stack_dates(named.rename(series.name or "series"))
 
 
 def _band_names(data: xr.DataArray) -> list[str]:

@@ -1,15 +1,38 @@
 """Readers as Dask arrays whose windows read only themselves."""
 
 import hashlib
+from typing import Protocol, runtime_checkable
 
 import dask.array as da
 import numpy as np
 import xarray as xr
 
-from geodl.scene.reader import MaskReader, PixelReader
+
+class Reader(Protocol):
+    """Array-like whose windows read only themselves, and whose `repr` tells its content."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of its elements."""
 
 
-def lazy_array(reader: PixelReader | MaskReader, chunks: tuple) -> da.Array:
+@runtime_checkable
+class BandReader(Reader, Protocol):
+    """A reader (band, y, x) that can choose its bands before anything is read."""
+
+    @property
+    def together(self) -> tuple[int, ...]:
+        """Numbers of bands that are read together."""
+
+    def select(self, positions: list[int]) -> "BandReader":
+        """Return a reader of the bands at `positions`, in that order."""
+
+
+def lazy_array(reader: Reader, chunks: tuple) -> da.Array:
     """Make a Dask array over a reader, named by its content: files, their sizes and times, bands and grid.
 
     Dask pushes slices of the array down into ``reader[...]`` if nothing else uses the same chunk:
@@ -18,7 +41,7 @@ def lazy_array(reader: PixelReader | MaskReader, chunks: tuple) -> da.Array:
     return da.from_array(
         reader,
         chunks=chunks,
-        name=_name(reader),
+        name=array_name(reader),
         lock=False,
         asarray=False,
         inline_array=True,
@@ -34,15 +57,15 @@ def selected_array(scene: xr.DataArray, positions: list[int]) -> da.Array | None
     `open_scene` returned, which the name of its array proves.
     """
     reader = scene.encoding.get("reader")
-    if scene.chunks is None or not isinstance(reader, PixelReader):
+    if scene.chunks is None or not isinstance(reader, BandReader):
         return None
-    if scene.data.name != _name(reader):
+    if scene.data.name != array_name(reader):
         return None
     chosen = reader.select(positions)
-    per_file = tuple(len(file.indexes) for file in chosen.files)
-    bands = per_file if max(scene.chunks[0]) > 1 else (1,) * len(positions)
+    bands = chosen.together if max(scene.chunks[0]) > 1 else (1,) * len(positions)
     return lazy_array(chosen, (bands, *scene.chunks[1:]))
 
 
-def _name(reader: PixelReader | MaskReader) -> str:
+def array_name(reader: Reader) -> str:
+    """Name of the Dask array over a reader: a hash of what it reads."""
     return f"scene-{hashlib.sha256(repr(reader).encode()).hexdigest()[:24]}"

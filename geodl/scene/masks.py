@@ -12,8 +12,8 @@ def valid_mask(scene: xr.DataArray) -> xr.DataArray:
     """Find the pixels that hold data.
 
     A pixel is invalid where the coordinate `valid` says so (alpha, internal and external masks, mask
-    files), where any band is NaN or infinite, and where any band (all bands, if the attribute `mask`
-    is ``"all"``) holds the nodata value.
+    files), or one that begins with ``valid_`` (that of one date of several), where any band is NaN or
+    infinite, and where any band (all bands, if the attribute `mask` is ``"all"``) holds the nodata value.
 
     Parameters
     ----------
@@ -26,8 +26,12 @@ def valid_mask(scene: xr.DataArray) -> xr.DataArray:
     xarray.DataArray
         bool, the dims of `scene` without `band`; True = valid. Lazy if `scene` is lazy.
     """
-    explicit = scene.coords.get("valid")
-    bands = scene.drop_vars("valid", errors="ignore")
+    explicit = [
+        str(name)
+        for name, mask in scene.coords.items()
+        if name == "valid" or (str(name).startswith("valid_") and mask.dtype == bool)
+    ]
+    bands = scene.drop_vars(explicit)
     if "band" not in bands.dims:
         bands = bands.expand_dims("band")
     valid = xr.ones_like(bands.isel(band=0, drop=True), dtype=bool)
@@ -37,8 +41,8 @@ def valid_mask(scene: xr.DataArray) -> xr.DataArray:
         valid = ~(missing.all(dim="band") if scene.attrs.get("mask") == "all" else missing.any(dim="band"))
     if bands.dtype.kind == "f":
         valid = valid & (abs(bands) < np.inf).all(dim="band")  # NaN is not less either
-    if explicit is not None:
-        valid = valid & explicit.drop_vars("valid", errors="ignore")
+    for name in explicit:
+        valid = valid & scene.coords[name].drop_vars(explicit, errors="ignore")
     valid.attrs = {}
     return valid.rename("valid")
 

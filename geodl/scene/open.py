@@ -13,6 +13,7 @@ import xarray as xr
 
 from geodl.errors import SceneError
 from geodl.scene.bands import raw_name
+from geodl.scene.dates import common_date, date_of
 from geodl.scene.georeference import grid_of
 from geodl.scene.grid import Grid, axes_between, same_grid
 from geodl.scene.header import Header, read_header
@@ -69,7 +70,7 @@ def open_scene(
     xarray.DataArray
         dims (band, y, x), the dtype of the files, on an odc-geo GeoBox (``scene.odc.geobox``), with
         the coordinate `valid` (y, x) where the files hold masks, and the attributes `units`, `scale`,
-        `offset`, `nodata`, `mask`, `sensor`, `source`, `notes`.
+        `offset`, `nodata`, `mask`, `sensor`, `date`, `source`, `notes`.
 
     Raises
     ------
@@ -204,6 +205,7 @@ def _attributes(parts: list[Part], mask_file: FileBands | None, mask: str) -> di
         "nodata": nodata,
         "mask": mask,
         "sensor": sensors.pop() if len(sensors) == 1 else None,
+        "date": common_date([date_of(part.header.path, part.header.tags) for part in parts]),
         # A mask decides on the result as the pixels do: whoever identifies the input must know it.
         "source": tuple(file.path for file in (*(part.header for part in parts), mask_file) if file),
         "notes": tuple(dict.fromkeys(note for part in parts for note in part.notes)),

@@ -104,6 +104,11 @@ class PixelReader:
         """Three."""
         return 3
 
+    @property
+    def together(self) -> tuple[int, ...]:
+        """Numbers of bands that are read together: those of each file."""
+        return tuple(len(file.indexes) for file in self.files)
+
     def select(self, positions: list[int]) -> "PixelReader":
         """Return a reader of the bands at `positions`, in that order."""
         every = [(file, index) for file in self.files for index in file.indexes]
@@ -116,7 +121,7 @@ class PixelReader:
         return replace(self, files=tuple(runs))
 
     def __getitem__(self, key: tuple[slice | int, ...]) -> np.ndarray:
-        (bands, rows, columns), squeezed = _slices(key, self.shape)
+        (bands, rows, columns), squeezed = windows_of(key, self.shape)
         out = np.empty(
             (bands.stop - bands.start, rows.stop - rows.start, columns.stop - columns.start), self.dtype
         )
@@ -154,7 +159,7 @@ class MaskReader:
         return 2
 
     def __getitem__(self, key: tuple[slice | int, ...]) -> np.ndarray:
-        (rows, columns), squeezed = _slices(key, self.shape)
+        (rows, columns), squeezed = windows_of(key, self.shape)
         valid = np.ones((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
         for file, kind in self.masks:
             if valid.size:
@@ -183,10 +188,10 @@ def _window(rows: slice, columns: slice) -> Window:
     return Window.from_slices(rows, columns)  # type: ignore[no-untyped-call]
 
 
-def _slices(
+def windows_of(
     key: tuple[slice | int, ...], shape: tuple[int, ...]
 ) -> tuple[list[slice], tuple[slice | int, ...]]:
-    """Plain slices for each dimension, and the index that drops those asked for by number.
+    """Return plain slices for each dimension, and the index that drops those asked for by number.
 
     Dask asks with slices of step 1 and, where it pushes a selection down, with integers.
     """

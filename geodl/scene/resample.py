@@ -4,6 +4,7 @@ GDAL's warper could do this, but lets values under a mask into their valid neigh
 both a mask and a nodata value. Here every pixel is computed from its own row and column alone.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,12 +82,74 @@ def bilinear(
     column_at = columns[0].nearest(columns[1]) - columns[0].needed(columns[1]).start
     seen = valid[np.ix_(row_at, column_at)]
     result = np.divide(weighted, weights, out=np.zeros_like(weighted), where=weights > 0)
-    if values.dtype.kind in "iu":
-        limits = np.iinfo(values.dtype)
+    return _stored(result, seen, values.dtype, fill=fill, reserved=reserved)
+
+
+def scattered(
+    values: np.ndarray,
+    valid: np.ndarray,
+    origin: tuple[int, int],
+    at: tuple[np.ndarray, np.ndarray],
+    grown: tuple[float, float],
+    seen: np.ndarray,
+    *,
+    fill: float,
+    reserved: bool,
+) -> np.ndarray:
+    """Resample bands at any coordinates with the triangle filter of `Axis.taps`; invalid pixels count not.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Source pixels, shape (bands, height, width).
+    valid : numpy.ndarray
+        bool, shape (height, width).
+    origin : (row, column)
+        Source pixel at which `values` begin. Weights are made of whole coordinates: of shifted ones they
+        would be rounded differently in each window.
+    at : (row, column)
+        Source coordinates of the output pixels, fractional pixel indexes, shape (rows, columns).
+    grown : (down, across)
+        Source pixels that an output pixel is long, at least 1: the filter's radius.
+    seen : numpy.ndarray
+        bool, shape (rows, columns): where the nearest source pixel holds data; `fill` goes elsewhere.
+    fill, reserved
+        As for `bilinear`.
+    """
+    total = np.zeros((len(values), *seen.shape))
+    weights = np.zeros(seen.shape)
+    for row, row_weight in _taps_at(at[0], grown[0], origin[0], valid.shape[0]):
+        for column, column_weight in _taps_at(at[1], grown[1], origin[1], valid.shape[1]):
+            weight = row_weight * column_weight * valid[row, column]
+            weights += weight
+            # A pixel without data may be NaN, which no weight takes out.
+            total += np.where(weight > 0, values[:, row, column], 0) * weight
+    result = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
+    return _stored(result, seen, values.dtype, fill=fill, reserved=reserved)
+
+
+def _taps_at(
+    centres: np.ndarray, radius: float, start: int, length: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield position in the pixels from `start` on and weight of each tap; beyond them the weight is 0."""
+    first = np.floor(centres - radius).astype(int) + 1
+    for tap in range(int(np.ceil(2 * radius))):
+        index = first + tap
+        weight = np.maximum(0.0, 1 - np.abs(index - centres) / radius)
+        inside = (index >= start) & (index < start + length)
+        yield np.clip(index - start, 0, length - 1), np.where(inside, weight, 0)
+
+
+def _stored(
+    result: np.ndarray, seen: np.ndarray, dtype: np.dtype, *, fill: float, reserved: bool
+) -> np.ndarray:
+    """Round to the dtype of the source, keep the value for no data free, and set it where nothing is seen."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
         result = np.clip(np.rint(result), limits.min, limits.max)
         if reserved:
             result[seen & (result == fill)] += 1 if fill < limits.max else -1
-    return np.where(seen, result, fill).astype(values.dtype)
+    return np.where(seen, result, fill).astype(dtype)
 
 
 def _along(values: np.ndarray, rows: tuple[Axis, slice], columns: tuple[Axis, slice]) -> np.ndarray:

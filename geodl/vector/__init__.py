@@ -11,6 +11,7 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pandas
 import xarray as xr
 
 from geodl.errors import OptionError
@@ -95,6 +96,8 @@ def vectorize(
     -------
     GeoDataFrame
         In the CRS of the raster; columns as in `geodl.vector.polygons.polygonize`, or as the task has them.
+        ``name`` is categorical, in the order of the class values; ``attrs["class_colors"]`` has the colour of
+        each class, where the raster has a legend.
 
     Raises
     ------
@@ -119,22 +122,43 @@ def vectorize_layers(
     class_raster: Source, task: str = "landcover", **asked: Any
 ) -> dict[str, geopandas.GeoDataFrame]:
     """Make all vector layers of a class raster, by name, the main one first; arguments as in `vectorize`."""
-    crs, batches = _start(class_raster, task, **asked)
+    crs, legend, batches = _start(class_raster, task, **asked)
     layers: dict[str, list[FeatureBatch]] = {}
     for batch in batches:
         layers.setdefault(batch.layer or TASKS[task].raster, []).append(batch)
-    return {name: _frame(parts, crs) for name, parts in layers.items()}
+    return {name: _frame(parts, crs, legend) for name, parts in layers.items()}
 
 
 def vectorize_batches(class_raster: Source, task: str = "landcover", **asked: Any) -> Batches:
     """Yield the features of `vectorize_layers` in batches, in flat memory, for `write_vectors`."""
-    return _start(class_raster, task, **asked)[1]
+    return _start(class_raster, task, **asked)[-1]
 
 
-def _frame(parts: list[FeatureBatch], crs: Any) -> geopandas.GeoDataFrame:
-    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+def _frame(parts: list[FeatureBatch], crs: Any, legend: Mapping[str, str]) -> geopandas.GeoDataFrame:
+    columns: dict[str, Any] = {
+        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
+    }
     geometry = np.concatenate([part.geometry for part in parts])
-    return geopandas.GeoDataFrame(columns, geometry=geometry, crs=crs)
+    frame = geopandas.GeoDataFrame(columns, geometry=geometry, crs=crs)
+    return with_legend(frame, legend)
+
+
+def with_legend(frame: geopandas.GeoDataFrame, legend: Mapping[str, str]) -> geopandas.GeoDataFrame:
+    """Make the column ``name``, if there is one, categorical, and note the colours of its classes.
+
+    Parameters
+    ----------
+    frame : GeoDataFrame
+        Is changed.
+    legend : mapping
+        Colour ``#rrggbb`` by name of the class, in the order of the values; empty where it is not known.
+    """
+    if "name" in frame:
+        names = list(dict.fromkeys([*legend, *frame["name"]]))
+        frame["name"] = pandas.Categorical(frame["name"], categories=names)
+        if all(legend.get(name) for name in names):
+            frame.attrs["class_colors"] = {name: legend[name] for name in names}
+    return frame
 
 
 def _start(
@@ -146,7 +170,7 @@ def _start(
     band: int | str | None = None,
     threshold: float | None = None,
     **options: Any,
-) -> tuple[Any, Batches]:
+) -> tuple[Any, dict[str, str], Batches]:
     if task not in TASKS:
         raise OptionError("--task", f"{task!r} is unknown", f"choose one of {', '.join(TASKS)}")
     chosen = VectorOptions(**options)
@@ -167,7 +191,9 @@ def _start(
             f"has the shape {certainty.shape}, the classes {raster.shape}",
             "give both on one grid",
         )
-    names = {c.value: c.name for c in (raster.classes if classes is None else classes)}
-    names = {**raster.names, **names}
+    known = tuple(raster.classes if classes is None else classes)
+    names = {**raster.names, **{c.value: c.name for c in known}}
+    colors = {c.name: c.color for c in known}
+    legend = {names[value]: colors.get(names[value], "") for value in sorted(names)}
     rows = VECTORIZERS[TASKS[task].vectorizer]
-    return raster.crs, rows(raster, confidence=certainty, names=names, options=chosen)
+    return raster.crs, legend, rows(raster, confidence=certainty, names=names, options=chosen)

@@ -71,6 +71,11 @@ class NetworkAssessment:
     relaxed: tuple[RelaxedAccuracy, ...]
     paths: PathSimilarity
 
+    def summary(self) -> str:
+        """Say the most important figures in one line."""
+        near = self.relaxed[0]
+        return f"APLS {self.paths.apls:.3f}, relaxed F1 ({near.buffer:g} m) {near.f1:.3f}"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: NaN becomes None."""
         return {

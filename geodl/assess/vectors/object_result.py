@@ -100,6 +100,11 @@ class ObjectAssessment:
             mean_iou=ratio(float(iou.sum()), len(iou)),
         )
 
+    def summary(self) -> str:
+        """Say the most important figures in one line."""
+        first = self.accuracies[0]
+        return f"F1 {first.f1:.3f} at IoU {first.threshold:g}, IoU of the ground covered {self.area_iou:.3f}"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: NaN becomes None."""
         return {

@@ -64,11 +64,17 @@ def blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 def augment(
-    image: torch.Tensor, labels: torch.Tensor, amounts: Augment, generator: torch.Generator
+    image: torch.Tensor,
+    labels: torch.Tensor,
+    amounts: Augment,
+    generator: torch.Generator,
+    *,
+    dates: int = 1,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Apply every change of the recipe to one sample.
 
-    But for the zoom, which happens when the sample is cut, and CutMix, which needs two.
+    But for the zoom, which happens when the sample is cut, and CutMix, which needs two. Several dates are
+    turned alike, while each has a light, haze, shadows and noise of its own.
 
     Parameters
     ----------
@@ -78,6 +84,8 @@ def augment(
         The largest amount of each change.
     generator : torch.Generator
         Source of all randomness.
+    dates : int
+        How many dates the bands are of, equally many of each, one date after the other.
 
     Returns
     -------
@@ -87,6 +95,14 @@ def augment(
     if amounts.flips_rotations:
         view = int(torch.randint(VIEWS, (), generator=generator))
         image, labels = turn(image, view), turn(labels, view)
+    each = [_weathered(date, amounts, generator) for date in image.chunk(dates)]
+    if amounts.swap_dates and float(uniform(0, 1, generator)) < amounts.swap_dates:
+        each.reverse()
+    return torch.cat(each), labels
+
+
+def _weathered(image: torch.Tensor, amounts: Augment, generator: torch.Generator) -> torch.Tensor:
+    """Change what one date looks like."""
     image = change_light(image, amounts, generator)
     if amounts.haze:
         image = add_haze(image, amounts.haze, generator)
@@ -99,4 +115,4 @@ def augment(
         image = image + level * torch.randn(image.shape, generator=generator)
     if amounts.channel_dropout:
         image = drop_channels(image, amounts.channel_dropout, generator)
-    return image, labels
+    return image

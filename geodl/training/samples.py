@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from geodl.assess.labels import IGNORE
 from geodl.models.spec import BandSpec
+from geodl.task import TASKS
 from geodl.tiles import Window
 from geodl.training.augment import augment, zoom_to
 from geodl.training.plots import Plot, cut, strips, training_strips
@@ -135,7 +136,7 @@ class Samples(Dataset):
         self._bands = bands
         self._seed = recipe.seed
         self._patch = recipe.optimisation.patch
-        self._amounts = recipe.augment
+        self._amounts, self._dates = recipe.augment, TASKS[recipe.task].dates
         self._draws = Draws(plots, balanced=recipe.optimisation.balanced_draws, seed=recipe.seed)
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -164,11 +165,11 @@ class Samples(Dataset):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(seed)
         if bool(known.all()):
-            return augment(image, labels, self._amounts, generator)
+            return augment(image, labels, self._amounts, generator, dates=self._dates)
         # The mask rides along as a band through the geometry, so that no data stays 0 afterwards.
         seen = zoom_to(known[None].float(), labels, self._patch)[0] > 0.5
         packed = labels + 256 * seen[0].to(torch.int64)
-        image, packed = augment(image, packed, self._amounts, generator)
+        image, packed = augment(image, packed, self._amounts, generator, dates=self._dates)
         return torch.where(packed >= 256, image, 0.0), packed % 256
 
 

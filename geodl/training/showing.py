@@ -1,5 +1,6 @@
 """Everything that people see of a run: the bar while it goes on, the logs, the report at its end."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ from geodl.training.recipe import Recipe
 from geodl.training.report import REPORT_FILE, Examples, Meter, Run, find_counters, put, write_report
 from geodl.training.report.examples import side_of
 from geodl.training.split_map import draw_split
+from geodl.words import progress_line
 
 SPLIT_FILE = "split.png"
 
@@ -50,6 +52,7 @@ class Showing(Callback):
         self._split: bytes | None = None
         self._examples = Examples([c.name for c in validation.spec.classes], side=side_of(recipe))
         terminal = Console(stderr=True)
+        self._told = 0  # per cent, to programs that read along
         self._live = Live(clock, recipe.optimisation.epochs, terminal) if terminal.is_terminal else None
 
     @property
@@ -65,6 +68,10 @@ class Showing(Callback):
     def on_train_batch_end(self, *_: object) -> None:
         """Read the energy counters now and then."""
         self._meter.look()
+        percent = int(100 * self._clock.progress)
+        if percent > self._told and (line := progress_line(percent, 100, "of the training")):
+            print(line, file=sys.stderr, flush=True)
+            self._told = percent
 
     def checked(self, epoch: Epoch) -> None:
         """Log a check, and show it beside the bar."""

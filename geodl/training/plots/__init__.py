@@ -44,7 +44,7 @@ def decode(recipe: Recipe, folder: Path, *, gap: int, cache: SceneCache | None =
     cache = cache or SceneCache(folder / "scenes")
     scenes = [decode_pair(pair, recipe, cache) for pair in pairs]
     for number, name in enumerate(scene_names(pairs)):
-        if len(pairs[number].scene) == 1:
+        if not pairs[number].source.stack:
             scenes[number] = replace(scenes[number], name=name)
     plots = divide(recipe, pairs, scenes, folder, gap=gap)
     labelled = any(np.any(plot.train) or np.any(plot.validation) for plot in plots)

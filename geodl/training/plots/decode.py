@@ -1,10 +1,10 @@
 """Scenes and labels from their files into arrays on disk."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import dask
 import numpy as np
@@ -17,6 +17,7 @@ from geodl.errors import MismatchError
 from geodl.match import check_fit
 from geodl.scene import open_scene, valid_mask
 from geodl.scene.adopt import per_band, select_bands
+from geodl.scene.pair import open_pair, stack_dates
 from geodl.scene.xyz import place_tile
 from geodl.training.cache import SceneCache, identity_of, key_of
 from geodl.training.description import make_spec
@@ -75,7 +76,7 @@ def decode_pair(pair: Pair, recipe: Recipe, cache: SceneCache) -> Decoded:
     key = key_of(
         {
             "form": _FORM,
-            "scene": [identity_of(path) for path in pair.scene],
+            "scene": [identity_of(path) for path in (*pair.scene, *pair.after)],
             "labels": None if pair.unlabelled else identity_of(pair.labels),
             "reading": pair.source.reading(),
             "bands": recipe.bands,
@@ -126,18 +127,10 @@ def _write(pair: Pair, scene: xr.DataArray, recipe: Recipe, folder: Path) -> Non
 def fitting_scene(pair: Pair, recipe: Recipe) -> xr.DataArray:
     """Open a scene with the bands of the recipe; refused where the model would refuse it later."""
     source = pair.source
-    paths: Any = list(pair.scene) if len(pair.scene) > 1 else pair.scene[0]
-    scene = open_scene(
-        paths,
-        bands=source.bands,
-        scale=source.scale,
-        sensor=source.sensor,
-        crs=source.crs,
-        ungeoreferenced=source.ungeoreferenced or source.xyz is not None,
-        resample=source.resample,
-    )
-    if source.xyz is not None:
-        scene = place_tile(scene, pair.scene[0], source.xyz)
+    scene = _open(pair.scene, source)
+    if pair.after:
+        grid = "before" if scene.odc.crs is None else scene.odc.geobox  # whole: labels lie on it
+        scene = stack_dates(open_pair(scene, _open(pair.after, source), grid=grid))
     try:
         check_fit(scene, make_spec(recipe))
     except MismatchError as error:
@@ -147,6 +140,19 @@ def fitting_scene(pair: Pair, recipe: Recipe) -> xr.DataArray:
             f"set bands, scale or sensor of the source ({recipe.where('sources', _number(source, recipe))})",
         ) from error
     return select_bands(scene, recipe.bands)
+
+
+def _open(files: Sequence[Path], source: Source) -> xr.DataArray:
+    scene = open_scene(
+        list(files) if len(files) > 1 else files[0],
+        bands=source.bands,
+        scale=source.scale,
+        sensor=source.sensor,
+        crs=source.crs,
+        ungeoreferenced=source.ungeoreferenced or source.xyz is not None,
+        resample=source.resample,
+    )
+    return scene if source.xyz is None else place_tile(scene, files[0], source.xyz)
 
 
 def _number(source: Source, recipe: Recipe) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geodl.errors import RecipeError
+from geodl.scene.pair import SUFFIXES, rasters_in
 from geodl.training.recipe import Recipe, Source
 
 
@@ -17,6 +18,8 @@ class Pair:
     scene: tuple[Path, ...]
     labels: Path
     source: Source
+    after: tuple[Path, ...] = ()
+    """The files of the later date, for change."""
     unlabelled: bool = False
     """Whether there is no such label file, and the recipe takes all of the scene for background."""
 
@@ -33,14 +36,22 @@ def find_pairs(recipe: Recipe) -> list[Pair]:
     for number, source in enumerate(recipe.sources):
         root = recipe.root_of(source)
         found = [
-            (path, name)
+            match
             for pattern in source.patterns
-            for path, name in _match(root, pattern, recipe.where("sources", number, "scenes"))
+            for match in _match(root, pattern, recipe.where("sources", number, "scenes"))
         ]
-        paths = tuple(path for path, _ in found)
+        together = tuple(file for match in found for file in _files(match.path))
         seen = []
-        for scene, name in [(paths, found[0][1])] if source.stack else [((p,), name) for p, name in found]:
-            labels = root / _labels_of(source.labels, scene[0], name)
+        for match in found[:1] if source.stack else found:
+            scene = together if source.stack else _files(match.path)
+            labels = root / match.fill(source.labels)
+            after = () if source.after is None else _files(root / match.fill(source.after))
+            if any(not file.is_file() for file in after):
+                raise RecipeError(
+                    recipe.where("sources", number, "after"),
+                    f"{after[0]} does not exist",
+                    f"it belongs to {match.path}; mend the pattern",
+                )
             unlabelled = not labels.is_file()
             if unlabelled and source.missing == "refuse":
                 raise RecipeError(
@@ -49,7 +60,7 @@ def find_pairs(recipe: Recipe) -> list[Pair]:
                     f"it belongs to {scene[0]}; where no file means that nothing is there, say "
                     "`missing: background`; where nobody has looked, `missing: leave_out`",
                 )
-            seen.append(Pair(scene=scene, labels=labels, source=source, unlabelled=unlabelled))
+            seen.append(Pair(scene=scene, labels=labels, source=source, after=after, unlabelled=unlabelled))
         if all(pair.unlabelled for pair in seen):
             raise RecipeError(
                 recipe.where("sources", number, "labels"),
@@ -60,16 +71,33 @@ def find_pairs(recipe: Recipe) -> list[Pair]:
     return pairs
 
 
-def _labels_of(pattern: str, scene: Path, name: str) -> str:
-    known = {"stem": scene.stem, "folder": str(scene.parent), "name": name}
-    return re.sub(r"\{(stem|folder|name)\}", lambda match: known[match[1]], pattern)
+@dataclass(frozen=True, kw_only=True)
+class _Match:
+    """A file or folder that a pattern of the recipe matches."""
+
+    path: Path
+    name: str
+    """Its path from the first wildcard of the pattern on, without suffix."""
+    star: str | None
+    """What the first ``*`` of the pattern stands for."""
+
+    def fill(self, pattern: str) -> str:
+        """Put what is known of the scene into a pattern of another file."""
+        known = {"stem": self.path.stem, "folder": str(self.path.parent), "name": self.name}
+        if self.star is not None:
+            known["*"] = self.star
+        return re.sub(r"\{(stem|folder|name|\*)\}", lambda found: known.get(found[1], found[0]), pattern)
 
 
-def _match(root: Path, pattern: str, where: str) -> list[tuple[Path, str]]:
-    """Files that match, each with what stands for the pattern from its first wildcard on, less suffix."""
+def _files(path: Path) -> tuple[Path, ...]:
+    return tuple(map(Path, rasters_in(path))) if path.is_dir() else (path,)
+
+
+def _match(root: Path, pattern: str, where: str) -> list[_Match]:
+    """Find the files and folders that match."""
     if Path(pattern).is_absolute():
         root, pattern = Path("/"), pattern.lstrip("/")
-    found = sorted(path for path in root.glob(pattern) if path.is_file())
+    found = sorted(path for path in root.glob(pattern) if path.is_file() or _is_scene(path))
     if not found:
         raise RecipeError(where, f"nothing matches {pattern!r} in {root}", "set data_root or the pattern")
     fixed = 0
@@ -78,7 +106,40 @@ def _match(root: Path, pattern: str, where: str) -> list[tuple[Path, str]]:
             break
         fixed += 1
     skipped = len(root.parts) + fixed
-    return [(path, Path(*path.parts[skipped:]).with_suffix("").as_posix()) for path in found]
+    return [
+        _Match(
+            path=path,
+            name=Path(*path.parts[skipped:]).with_suffix("").as_posix(),
+            star=_star(pattern, path.relative_to(root).as_posix()),
+        )
+        for path in found
+    ]
+
+
+def _is_scene(path: Path) -> bool:
+    return path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.iterdir())
+
+
+def _star(pattern: str, path: str) -> str | None:
+    """Return what the first ``*`` of a pattern stands for; None where it has none.
+
+    >>> _star("oscd/*/imgs_1", "oscd/paris/imgs_1"), _star("s2_*_2023.*", "s2_7_2023.tif")
+    ('paris', '7')
+    """
+    wildcard = re.compile(r"\*\*/|\*|\?|\[[^\]]*\]")
+    text, last, starred = "", 0, False
+    for piece in wildcard.finditer(pattern):
+        text += re.escape(pattern[last : piece.start()])
+        last = piece.end()
+        if piece[0] == "**/":
+            text += "(?:.*/)?"
+        elif piece[0] == "*":
+            text += "[^/]*" if starred else "(?P<star>[^/]*)"
+            starred = True
+        else:
+            text += "[^/]"
+    match = re.fullmatch(text + re.escape(pattern[last:]), path)
+    return match["star"] if match and starred else None
 
 
 def scene_names(pairs: list[Pair]) -> list[str]:
@@ -91,7 +152,7 @@ def scene_names(pairs: list[Pair]) -> list[str]:
     >>> scene_names([Pair(scene=(path,), labels=path, source=source) for path in paths])
     ['t1/p1', 't2/p1', 'p2']
     """
-    paths = [pair.scene[0] for pair in pairs]
+    paths = [pair.scene[0] if len(pair.scene) == 1 else pair.scene[0].parent for pair in pairs]
     stems = Counter(path.stem for path in paths)
     names = []
     for path in paths:

@@ -60,12 +60,16 @@ class Source(Strict):
     """Scenes with their labels."""
 
     scenes: str | list[str]
-    """Files or glob patterns below data_root; each match is a scene."""
+    """Files or glob patterns below data_root; each match is a scene, a folder that of the files in it."""
+    after: str | None = None
+    """The later date of each scene, for change: a file, a folder of files, or a pattern, as for labels. Its
+    bands are called after.red, ..., those of the scene before.red, ..."""
     root: Path | None = None
     """Folder that scenes and labels are relative to, in the place of data_root."""
     labels: str
     """One label file, or a pattern: {stem} is the scene's file name without suffix, {folder} the folder
-    it lies in, {name} its path from the first wildcard of the pattern on, without suffix."""
+    it lies in, {name} its path from the first wildcard of the pattern on, without suffix, {*} what the
+    first * of the pattern stands for."""
     stack: bool = False
     """Whether all matches together are the bands of one scene."""
     attribute: str | None = None

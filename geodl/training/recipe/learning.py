@@ -114,6 +114,8 @@ class Augment(Strict):
     """Largest share of the light that is missing in patches."""
     channel_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Chance of each band to be missing."""
+    swap_dates: Fraction = 0.0
+    """Chance of two dates to change places, for classes that mean the same both ways, as "changed" does."""
     cutmix: Fraction = 0.0
     """Chance of a sample to receive a rectangle of another, with its labels."""
 

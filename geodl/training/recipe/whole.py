@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from geodl.errors import RecipeError
 from geodl.models.spec import Units
+from geodl.task import TASKS
 from geodl.training.recipe.data import Edges, LabelClass, Source, Split, small_colours
 from geodl.training.recipe.fields import Count, Positive, Strict
 from geodl.training.recipe.learning import Augment, Optimisation
@@ -86,6 +87,19 @@ class Recipe(Strict):
         _check_distinct("class name", [c.name for c in classes])
         _check_distinct("label value", [key for c in classes for key in c.keys])
         return classes
+
+    @model_validator(mode="after")
+    def _as_many_dates(self) -> Self:
+        two = self.task in TASKS and TASKS[self.task].dates == 2
+        for number, source in enumerate(self.sources):
+            if two != (source.after is not None):
+                raise ValueError(
+                    f"source {number + 1} has {'no `after`' if two else 'an `after`'}: the task {self.task} "
+                    f"compares {'two dates' if two else 'no dates'}"
+                )
+        if self.augment.swap_dates and not two:
+            raise ValueError(f"`swap_dates` needs two dates, the task {self.task} has one")
+        return self
 
     @field_validator("sources")
     @classmethod

@@ -2,14 +2,13 @@
 
 ================  ===============================================================================
 `content`         what is told
-`figures`         how numbers are written
 `page`            the file ``report.html``
 `examples`        the squares that the network maps best and worst
 `pictures`        scenes, labels, predictions and errors as pictures inside the page
 `curves`          where the lines of the curves lie
 `energy`          what the hardware's counters say
 `circumstances`   versions and device
-``look/``         the page as a template that escapes every text, and its style
+``look/``         the page as a template that escapes every text; its style is that of `geodl.look`
 ================  ===============================================================================
 """
 

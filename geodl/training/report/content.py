@@ -10,6 +10,8 @@ import torch
 import yaml
 
 from geodl.assess.confusion import Accuracy, accuracy
+from geodl.look.figures import percent
+from geodl.look.pictures import data_uri, shown_bands
 from geodl.models.spec import ModelSpec
 from geodl.task import TASKS
 from geodl.training.journal import Epoch
@@ -19,7 +21,6 @@ from geodl.training.report import pictures
 from geodl.training.report.circumstances import device_name, versions
 from geodl.training.report.curves import Chart, draw
 from geodl.training.report.examples import Example, Examples
-from geodl.training.report.figures import percent
 from geodl.words import duration
 
 
@@ -81,7 +82,7 @@ def content(run: Run) -> dict[str, Any]:
     """Return what the template needs, by name: figures and plain text, escaped there."""
     recipe, spec, found = run.recipe, run.spec, run.accuracy
     best, worst = run.examples.chosen()
-    shown = [spec.bands[k].name for k in pictures.shown_bands(spec.band_names)]
+    shown = [spec.bands[k].name for k in shown_bands(spec.band_names)]
     return {
         "title": recipe.title or recipe.name,
         "spec": spec,
@@ -154,7 +155,7 @@ def _shown(example: Example, run: Run) -> dict[str, Any]:
         return ", ".join(f"{classes[k].name} {percent(counts[k] / counts.sum())}" for k in order)
 
     def paint(codes: np.ndarray) -> str:
-        return pictures.data_uri(pictures.class_picture(codes, classes))
+        return data_uri(pictures.class_picture(codes, classes))
 
     return {
         "place": plot.name,
@@ -163,11 +164,11 @@ def _shown(example: Example, run: Run) -> dict[str, Any]:
         "size": (window.width, window.height),
         "accuracy": example.accuracy,
         "pictures": [
-            ("scene", "The scene", pictures.data_uri(scene, photograph=True)),
+            ("scene", "The scene", data_uri(scene, photograph=True)),
             ("labels", f"Labels: {shares(example.labels)}", paint(example.labels)),
             ("prediction", f"Prediction: {shares(example.predicted)}", paint(example.predicted)),
             ("errors", f"Errors: {percent(wrong)} of the labelled pixels",
-             pictures.data_uri(pictures.error_picture(scene, example.labels, example.predicted))),
+             data_uri(pictures.error_picture(scene, example.labels, example.predicted))),
         ],
     }  # fmt: skip
 

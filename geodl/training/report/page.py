@@ -4,11 +4,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-import jinja2
-
 from geodl.errors import ProductError
+from geodl.look.templates import templates
 from geodl.training.report.content import Run, content
-from geodl.training.report.figures import fraction, percent
 from geodl.words import duration
 
 REPORT_FILE = "report.html"
@@ -50,13 +48,6 @@ def put(path: Path, data: bytes) -> None:
 
 def render(run: Run) -> str:
     """Return the page as HTML. Every text that comes from a recipe or a scene is escaped."""
-    # Names of scenes and classes come from anywhere: escaped by default, and an unknown name is an error.
-    home = jinja2.Environment(
-        loader=jinja2.PackageLoader("geodl.training.report", "look"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    home.filters.update(fraction=fraction, percent=percent, duration=duration)
+    home = templates("geodl.training.report")
+    home.filters.update(duration=duration)
     return home.get_template("report.html").render(**content(run))

@@ -1,13 +1,11 @@
-"""Small pictures inside the page: a scene, labels, a prediction and its errors, as data URIs."""
+"""Small pictures inside the page: a scene, labels, a prediction and its errors."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from io import BytesIO
 
 import numpy as np
-from PIL import Image
 
 from geodl.assess.labels import IGNORE
+from geodl.look.pictures import shown_bands
 from geodl.models.spec import BandSpec, ClassSpec
 from geodl.tiles import Window
 from geodl.training.plots import Plot
@@ -16,19 +14,6 @@ UNLABELLED = (214, 214, 214)
 WRONG = (214, 0, 110)
 _NO_DATA = (32, 32, 32)
 _BLACK, _WHITE = -2.0, 3.0  # standard deviations from the mean: more scenes have bright spots than dark ones
-_COMPOSITES = (("red", "green", "blue"), ("nir", "red", "green"), ("swir1", "nir", "red"))
-
-
-def shown_bands(names: Sequence[str]) -> tuple[int, int, int]:
-    """Positions of the bands to show as red, green and blue: natural colours where there are such.
-
-    >>> shown_bands(["blue", "green", "red", "nir"]), shown_bands(["vv", "vh"])
-    ((2, 1, 0), (0, 0, 0))
-    """
-    for red, green, blue in _COMPOSITES:
-        if {red, green, blue} <= set(names):
-            return names.index(red), names.index(green), names.index(blue)
-    return (0, 1, 2) if len(names) >= 3 else (0, 0, 0)
 
 
 def scene_picture(plot: Plot, window: Window, bands: Sequence[BandSpec]) -> np.ndarray:
@@ -61,15 +46,3 @@ def error_picture(scene: np.ndarray, labels: np.ndarray, predicted: np.ndarray) 
     picture[labels == IGNORE] = UNLABELLED
     picture[(labels != IGNORE) & (labels != predicted)] = WRONG
     return picture
-
-
-def data_uri(picture: np.ndarray, *, photograph: bool = False) -> str:
-    """Encode uint8 of shape ``(height, width, 3)``: losslessly as PNG, a photograph as JPEG."""
-    buffer = BytesIO()
-    image = Image.fromarray(picture)
-    if photograph:
-        image.save(buffer, "JPEG", quality=92, subsampling=0)
-    else:
-        image.save(buffer, "PNG", optimize=True)
-    kind = "jpeg" if photograph else "png"
-    return f"data:image/{kind};base64,{b64encode(buffer.getvalue()).decode()}"

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geodl.assess.compare import assess as assess
+    from geodl.finished import open_product as open_product
     from geodl.models.bundle import load_model as load_model
     from geodl.models.bundle import save_model as save_model
     from geodl.predict import predict as predict
     from geodl.publish.cog import write_cog as write_cog
     from geodl.scene import describe as describe
+    from geodl.scene import open_pair as open_pair
     from geodl.scene import open_scene as open_scene
     from geodl.scene import physical as physical
     from geodl.scene import valid_mask as valid_mask
@@ -32,6 +34,8 @@ _HOMES = {
     "assess": "geodl.assess.compare",
     "describe": "geodl.scene",
     "load_model": "geodl.models.bundle",
+    "open_pair": "geodl.scene",
+    "open_product": "geodl.finished",
     "open_scene": "geodl.scene",
     "physical": "geodl.scene",
     "predict": "geodl.predict",

@@ -5,57 +5,82 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import rasterio
+import xarray as xr
 
 from geodl.errors import OptionError
 from geodl.job import RunOptions, connect, run_scene
 from geodl.match import fits
 from geodl.models.bundle import bundled_models, load_model
+from geodl.models.spec import ModelSpec
 from geodl.report import block_progress
 from geodl.scene import open_scene
+from geodl.task import TASKS, Task
 
 
 def run_demo(out: Path, scenes: Path) -> Iterator[str]:
-    """Map every scene of a folder with the first bundled model that fits it.
+    """Map every scene of a folder, for every task, with the first bundled model that fits it.
 
-    Where ``truth/<scene>_<task>.tif`` lies beside the scenes and has the model's classes, the map is
-    compared with it.
+    Where ``truth/<scene>_<task>.tif`` or ``.gpkg`` lies beside the scenes, the product is compared with it.
 
     Parameters
     ----------
     out : pathlib.Path
-        Folder of the products, one folder per scene.
+        Folder of the products: ``<task>/<scene>``.
     scenes : pathlib.Path
         Folder with GeoTIFF scenes.
 
     Yields
     ------
     str
-        Lines for the user: where each product is, and how good the map is.
+        Lines for the user: where each product is, and how good it is.
 
     Raises
     ------
     OptionError
-        If the folder has no scene, or none that a bundled model fits.
+        If the folder has no scene, or one that no bundled model fits.
     """
     files = sorted(scenes.glob("*.tif"))
     if not files:
         raise OptionError(f"--scenes {scenes}", "it holds no .tif file", "name a folder with GeoTIFF scenes")
-    specs = bundled_models()
     with connect() as client:
         for file in files:
             scene = open_scene(file)
-            spec = next((spec for spec in specs if fits(scene, spec) is None), None)
-            if spec is None:
-                raise OptionError(f"scene {file}", "no bundled model fits it", "geodl info tells why")
-            with block_progress(str(scene.name)) as progress:
-                product = run_scene(
-                    scene, load_model(spec.name), out, RunOptions(), client=client, progress=progress
-                )
-            yield f"{product}  ({spec.name})"
-            truth = scenes / "truth" / f"{file.stem}_{spec.task}.tif"
-            if truth.exists() and _classes(truth) == {c.value: c.name for c in spec.classes}:
-                yield f"  {_compare(product / f'{spec.task}.tif', truth)}"
+            for spec in _fitting(scene, file):
+                task = TASKS[spec.task]
+                with block_progress(f"{scene.name}, {task.title.lower()}") as progress:
+                    model, options = load_model(spec.name), RunOptions()
+                    product = run_scene(
+                        scene, model, out / task.name, options, client=client, progress=progress
+                    )
+                yield f"{product}  ({spec.name})"
+                yield from _compared(product, task, spec, scenes / "truth")
     yield f"open the folders under {out} in QGIS: the rasters and the GeoPackages carry their styles"
+
+
+def _fitting(scene: xr.DataArray, file: Path) -> list[ModelSpec]:
+    """Return one model for each task that some model can do on the scene."""
+    found: dict[str, ModelSpec] = {}
+    for spec in bundled_models():
+        if spec.task not in found and fits(scene, spec) is None:
+            found[spec.task] = spec
+    if not found:
+        raise OptionError(f"scene {file}", "no bundled model fits it", "geodl info tells why")
+    return [found[name] for name in TASKS if name in found]
+
+
+def _compared(product: Path, task: Task, spec: ModelSpec, truth: Path) -> Iterator[str]:
+    """Say how good a product is, where its truth is known in the same terms."""
+    raster, vectors = (truth / f"{product.name}_{task.name}{suffix}" for suffix in (".tif", ".gpkg"))
+    if raster.exists() and _classes(raster) == {c.value: c.name for c in spec.classes}:
+        from geodl.assess.compare import assess
+
+        result = assess(product / f"{task.raster}.tif", raster).to_dict()
+        overall, mean_iou = result["overall_accuracy"], result["mean_iou"]
+        yield f"  against its truth: overall accuracy {overall:.3f}, mean IoU {mean_iou:.3f}"
+    elif vectors.exists():
+        from geodl.assess.vectors import assess_vectors
+
+        yield f"  against its truth: {assess_vectors(product / f'{task.raster}.gpkg', vectors).summary()}"
 
 
 def _classes(truth: Path) -> dict[int, str]:
@@ -63,14 +88,6 @@ def _classes(truth: Path) -> dict[int, str]:
     with rasterio.open(truth, driver="GTiff") as file:
         tags = file.tags()
     return {int(key[6:]): name for key, name in tags.items() if re.fullmatch(r"CLASS_\d+", key)}
-
-
-def _compare(map_file: Path, truth: Path) -> str:
-    from geodl.assess.compare import assess
-
-    result = assess(map_file, truth).to_dict()
-    overall, mean_iou = result["overall_accuracy"], result["mean_iou"]
-    return f"against its truth: overall accuracy {overall:.3f}, mean IoU {mean_iou:.3f}"
 
 
 def sample_scenes() -> Path:

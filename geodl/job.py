@@ -14,6 +14,7 @@ from geodl.errors import OptionError
 from geodl.models.bundle import Model
 from geodl.plan import parse_bytes
 from geodl.publish import safe_name
+from geodl.publish.collection import write_collection
 from geodl.scene_run import OneSceneRun, Planner, prepare
 from geodl.sources import Source
 from geodl.task import PRODUCTS, USUAL
@@ -88,7 +89,8 @@ def run_scenes(
 
     The blocks of all scenes form one queue. A scene whose product is there already, of the same input,
     model and options, is skipped; one that was interrupted goes on where it stopped; one that fails
-    stops no other. Of two scenes of one name the second fails.
+    stops no other. Of two scenes of one name the second fails. A folder of several products gets a
+    ``collection.json`` for catalogues.
 
     Parameters
     ----------
@@ -126,7 +128,10 @@ def run_scenes(
         )
         for source in sources
     ]
-    return run_batch(entries, client, watches)
+    outcomes = run_batch(entries, client, watches)
+    if any(outcome.product for outcome in outcomes):
+        write_collection(out)
+    return outcomes
 
 
 def run_scene(

@@ -9,12 +9,13 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from geodl import tiles
+from geodl import __version__, tiles
 from geodl.block import Job, empty_piece, process_block
 from geodl.errors import OptionError
 from geodl.heap import keep_heap
 from geodl.match import check_fit
 from geodl.models.bundle import Model, load_model
+from geodl.models.legend import legend_of
 from geodl.models.spec import NODATA_CLASS, ModelSpec, flag_attributes
 from geodl.scene.adopt import as_scene, select_bands
 from geodl.task import TASKS, layers_of
@@ -160,7 +161,8 @@ def predict(
     Parameters
     ----------
     scene : xarray.DataArray
-        Dims (band, y, x), from `geodl.open_scene`, or any array with band names and a CRS.
+        Dims (band, y, x), from `geodl.open_scene`, or any array with band names and a CRS; for a model of
+        change dims (time, band, y, x), from `geodl.open_pair`.
     model : Model or str
         A loaded model, the name of a bundled one, or a model folder.
     probabilities : bool
@@ -190,7 +192,8 @@ def predict(
     Returns
     -------
     xarray.Dataset
-        ``class`` (uint8, 255 = no data), ``confidence`` (float32, NaN = no data) and on request
+        ``class`` (uint8, 255 = no data; of a change map, 253 and 254 where only the first or only the second
+        date has none), ``confidence`` (float32, NaN = no data) and on request
         ``entropy``, ``novelty`` and ``spread`` with dims (y, x), ``probability`` with dims
         (class_name, y, x); on the scene's grid.
 
@@ -219,7 +222,8 @@ def predict(
     coords = {name: c for name, c in job.scene.coords.items() if name in ("y", "x", "spatial_ref")}
     spec = job.model.spec
     if probabilities:
-        coords["class_name"] = xr.DataArray([c.name for c in spec.classes], dims="class_name")
+        names = np.array([c.name for c in spec.classes], dtype=object)  # Zarr keeps no strings of one length
+        coords["class_name"] = xr.DataArray(names, dims="class_name")
     variables = {
         layer: xr.DataArray(
             array,
@@ -233,12 +237,24 @@ def predict(
     if "spatial_ref" in coords:
         for variable in variables.values():
             variable.encoding["grid_mapping"] = "spatial_ref"
-    return xr.Dataset(variables, coords=coords, attrs={"model": spec.name, "model_hash": job.model.hash})
+    return xr.Dataset(variables, coords=coords, attrs=_attributes(job))
+
+
+def _attributes(job: Job) -> dict[str, str]:
+    spec = job.model.spec
+    return {
+        "Conventions": "CF-1.11",
+        "title": f"{TASKS[spec.task].title} of {job.scene.name}",
+        "source": f"geodl {__version__}, model {spec.name}",
+        "model": spec.name,
+        "model_hash": job.model.hash,
+    }
 
 
 def _class_attributes(spec: ModelSpec) -> dict[str, Any]:
-    title = spec.title or TASKS[spec.task].title
-    return {"long_name": title, "nodata": NODATA_CLASS, **flag_attributes(spec.classes)}
+    flags = flag_attributes(legend_of(spec))
+    flags["flag_values"] = np.array(flags["flag_values"], np.uint8)  # CF: of the type of the variable
+    return {"long_name": spec.title or TASKS[spec.task].title, "nodata": NODATA_CLASS, **flags}
 
 
 def _lazy_blocks(job: Job, side: int) -> dict[str, da.Array]:

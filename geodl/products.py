@@ -1,6 +1,6 @@
 """What a run leaves behind: the files of a product, and where they say they came from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
@@ -11,6 +11,11 @@ import numpy as np
 
 from geodl import __version__
 from geodl.block import Job
+from geodl.catalogue import write_entry
+from geodl.change_map import change_probability, dated, write_picture
+from geodl.map_project import write_map_project
+from geodl.models.legend import legend_of
+from geodl.page import write_report
 from geodl.publish import (
     Product,
     RasterGrid,
@@ -25,7 +30,10 @@ from geodl.store import NODATA, BlockStore, identify
 from geodl.task import PRODUCTS, TASKS, USUAL
 from geodl.tiles import Window
 from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, VectorOptions, vectorize_batches
-from geodl.vector.source import class_raster, fractions
+from geodl.vector.changes import UNCHANGED
+from geodl.vector.source import class_raster, fractions, grid_of_file
+
+Read = Callable[[Window], np.ndarray]
 
 COPY = 2**22  # pixels of the windows in which finished chunks become GeoTIFFs
 
@@ -49,6 +57,7 @@ def provenance_of(job: Job, products: Sequence[str] = USUAL) -> dict[str, Any]:
             "crs": None if crs is None else crs.to_wkt(),
             "transform": list(RasterGrid.of(scene).transform)[:6],
             **{key: _plain(value) for key, value in reading.items()},
+            **_dates(scene.attrs),
         },
         "model": {"name": spec.name, "hash": job.model.hash, "task": spec.task, "licence": spec.licence},
         "options": {
@@ -63,8 +72,21 @@ def provenance_of(job: Job, products: Sequence[str] = USUAL) -> dict[str, Any]:
     }
 
 
+def _dates(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Say how each of several dates is read; of a single one nothing."""
+    if not attributes.get("dates"):
+        return {}
+    dates = [
+        {**date, "source": [Path(path).name for path in date.get("source", ())]}
+        for date in attributes["dates"]
+    ]
+    return {"dates": _plain(dates), "resampling": attributes.get("resampling")}
+
+
 def _plain(value: Any) -> Any:
     """Return what JSON can hold: NaN has no place there."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, float) and not np.isfinite(value) else value
@@ -72,62 +94,87 @@ def _plain(value: Any) -> Any:
 
 def write_files(product: Product, job: Job, store: BlockStore, provenance: Mapping[str, Any]) -> None:
     """Write the files of a product from the finished blocks, side by side: none needs another."""
-    wanted = provenance["products"]
-    classes, task = tuple(job.model.spec.classes), TASKS[job.model.spec.task]
-    grid, tags = RasterGrid.of(job.scene), _tags(provenance)
-    shown = RasterLayer(dtype="uint8", nodata=NODATA, classes=classes, descriptions=(task.title,), tags=tags)
-    layers = {}
-    if "map" in wanted:
-        layers["class"] = (f"{task.raster}.tif", shown)
-        write_style(raster_style(classes), product.path(f"{task.raster}.qml"))
-    if "confidence" in wanted:
-        layers["confidence"] = ("confidence.tif", _percent(["confidence"], tags))
-        write_style(confidence_style(), product.path("confidence.qml"))
-    if "entropy" in wanted:
-        layers["entropy"] = ("entropy.tif", _percent(["entropy"], tags))
-        write_style(confidence_style(doubt=True), product.path("entropy.qml"))
-    if "novelty" in wanted:
-        layers["novelty"] = ("novelty.tif", _percent(["novelty"], tags))
-        write_style(confidence_style(doubt=True), product.path("novelty.qml"))
-    if "spread" in job.layers:
-        layers["spread"] = ("spread.tif", _percent(["spread"], tags))
-        write_style(confidence_style(0.5, doubt=True), product.path("spread.qml"))
-    if "probability" in job.layers:
-        layers["probability"] = ("probability.tif", _percent([c.name for c in classes], tags))
-
+    wanted, task = provenance["products"], TASKS[job.model.spec.task]
+    classes, compared = tuple(job.model.spec.classes), task.dates == 2
+    grid = RasterGrid.of(job.scene)
     columns = job.lattice.core[1] * job.lattice.chunk[1]
     rows = max(1, COPY // columns)
 
-    def raster(variable: str, name: str, layer: RasterLayer) -> None:
+    def raster(name: str, read: Read, layer: RasterLayer) -> None:
         windows = (
-            (block.window.row, block.window.col, store.read(variable, block.window))
+            (block.window.row, block.window.col, read(block.window))
             for block in job.lattice.blocks(rows, columns)  # whole chunks: each is read once
         )
         write_cog_windows(windows, product.path(name), grid=grid, layer=layer)
 
     def vectors() -> None:
         raster, confidence = _as_rows(job, store, grid)
-        rows = VECTORIZERS[task.vectorizer]
+        names = {c.value: c.name for c in classes}
+        vectorizer = VECTORIZERS[task.vectorizer]
+        batches = vectorizer(raster, confidence=confidence, names=names, options=VectorOptions())
         write_vectors(
-            rows(
-                raster,
-                confidence=confidence,
-                names={c.value: c.name for c in classes},
-                options=VectorOptions(),
-            ),
+            dated(batches, job) if compared else batches,
             product.path(f"{task.raster}.gpkg"),
             layer=task.raster,
             crs=grid.crs,
             provenance=provenance,
-            classes=classes,
+            classes=[c for c in classes if c.value != UNCHANGED] if compared else classes,
         )
 
     with ThreadPoolExecutor() as pool:
         # The vectors take longest and start first.
         written = [pool.submit(vectors)] if "vectors" in wanted else []
-        written += [pool.submit(raster, variable, *layer) for variable, layer in layers.items()]
+        if compared and "map" in wanted:
+            written.append(pool.submit(write_picture, job, store, product.path(f"{task.raster}.png")))
+        written += [pool.submit(raster, *one) for one in _rasters(product, job, store, provenance)]
     for future in written:
         future.result()
+    write_map_project(product, job, provenance)
+    write_report(product, job, store, provenance)
+    write_entry(product, job, provenance)  # last: it lists the files that are there
+
+
+def _quality(job: Job, window: Window) -> np.ndarray:
+    rows, columns = window.slices
+    quality = job.scene.coords["registration"].variable[rows, columns]
+    return np.rint(100 * quality.compute(scheduler="synchronous").values).astype(np.uint8)
+
+
+def _rasters(
+    product: Product, job: Job, store: BlockStore, provenance: Mapping[str, Any]
+) -> list[tuple[str, Read, RasterLayer]]:
+    """Write the styles of the rasters that are wanted, and return how each is called, read and written."""
+    wanted, tags = provenance["products"], _tags(provenance)
+    spec, task = job.model.spec, TASKS[job.model.spec.task]
+    compared = task.dates == 2
+    found: list[tuple[str, Read, RasterLayer]] = []
+
+    def add(name: str, read: Read, *bands: str, style: str | None = None) -> None:
+        found.append((f"{name}.tif", read, _percent(bands or [name], tags)))
+        if style is not None:
+            write_style(style, product.path(f"{name}.qml"))
+
+    if "map" in wanted:
+        legend = legend_of(spec)
+        shown = RasterLayer(
+            dtype="uint8", nodata=NODATA, classes=legend, descriptions=(task.title,), tags=tags
+        )
+        found.append((f"{task.raster}.tif", partial(store.read, "class"), shown))
+        hidden = (UNCHANGED,) if compared else ()
+        write_style(raster_style(legend, hidden=hidden), product.path(f"{task.raster}.qml"))
+    for name in ("confidence", "entropy", "novelty"):
+        if name in wanted:
+            add(name, partial(store.read, name), style=confidence_style(doubt=name != "confidence"))
+    if "spread" in job.layers:
+        add("spread", partial(store.read, "spread"), style=confidence_style(0.5, doubt=True))
+    if "probability" in job.layers:
+        add("probability", partial(store.read, "probability"), *(c.name for c in spec.classes))
+    if "registration" in job.scene.coords:  # of a pair that was registered
+        add("registration", partial(_quality, job), "how well the dates lie on each other")
+    likely = change_probability(job, store) if compared and "confidence" in wanted else None
+    if likely is not None:
+        add("change_probability", likely, "change probability", style=confidence_style())
+    return found
 
 
 def _percent(names: Sequence[str], tags: Mapping[str, str]) -> RasterLayer:
@@ -179,22 +226,36 @@ def _tags(provenance: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def vectorize_file(raster: Path, out: Path, *, task: str, confidence: Path | None, **options: Any) -> int:
-    """Write the vector layers of a class raster; returns the number of features of the main one.
+def vectorize_file(
+    raster: Path,
+    out: Path,
+    *,
+    task: str,
+    confidence: Path | None,
+    band: str | None = None,
+    threshold: float | None = None,
+    **options: Any,
+) -> int:
+    """Write the vector layers of a class or probability raster.
 
-    `options` are those of `geodl.vector.VectorOptions`.
+    Arguments are those of `geodl.vector.vectorize`. Returns the number of features of the main layer.
 
     Raises
     ------
     GeodlError
-        If the raster cannot be read, is not one of classes, or the layer cannot be written.
+        If the raster cannot be read, does not hold what is asked for, or the layer cannot be written.
     """
-    source = class_raster(raster)
+    source = class_raster(raster, band=band) if threshold is None else grid_of_file(raster)
+    asked = {"task": task, "band": band, "threshold": threshold, **options}
     return write_vectors(
-        vectorize_batches(raster, task, confidence=confidence, **options),
+        vectorize_batches(raster, task, confidence=confidence, band=band, threshold=threshold, **options),
         out,
         layer=out.stem,
         crs=source.crs,
-        provenance={"geodl": __version__, "inputs": [identify(raster)]},
+        provenance={
+            "geodl": __version__,
+            "inputs": [identify(path) for path in (raster, confidence) if path is not None],
+            "options": {name: value for name, value in asked.items() if value is not None},
+        },
         classes=source.classes,
     )

@@ -1,4 +1,11 @@
-"""Numbers as people read them."""
+"""Numbers as people read them, and progress as other programs read it."""
+
+import os
+
+
+def progress_line(done: int, total: int, name: str) -> str | None:
+    """Return ``progress 12/48 valley`` if a program reads along (``GEODL_PROGRESS=lines``), else None."""
+    return f"progress {done}/{total} {name}" if os.environ.get("GEODL_PROGRESS") == "lines" else None
 
 
 def duration(seconds: float) -> str:

@@ -239,7 +239,7 @@ def test_products_are_those_of_single_runs_and_are_not_made_twice(scenes, tiny_m
     for file, outcome in zip(scenes, outcomes, strict=True):
         alone = run_scene(open_scene(file), tiny_model, tmp_path / "alone", RunOptions(), client=client)
         assert contents(alone) == contents(outcome.product)
-    assert names(tmp_path / "out") == ["a", "b", "c"]
+    assert names(tmp_path / "out") == ["a", "b", "c", "collection.json"]
     again = map_all(scenes, tiny_model, tmp_path / "out", client)
     assert statuses(again) == [("skipped", 0, 0)] * 3
     assert [outcome.product for outcome in again] == [outcome.product for outcome in outcomes]
@@ -393,7 +393,7 @@ def test_an_interrupted_batch_goes_on(scenes, tiny_model, client, tmp_path):
     assert sum(outcome.computed for outcome in outcomes) <= sum(outcome.chunks for outcome in whole) - 12
     for name in "abc":
         assert contents(out / name) == contents(tmp_path / "whole" / name)
-    assert names(out) == ["a", "b", "c"]
+    assert names(out) == ["a", "b", "c", "collection.json"]
 
 
 RUN_BLOCK = scene_run.run_block
@@ -509,7 +509,7 @@ def test_the_store_of_another_process_is_respected(scenes, tiny_model, client, t
         "done",
         "skipped",
     ]
-    assert names(tmp_path) == ["a", "b"]
+    assert names(tmp_path) == ["a", "b", "collection.json"]
 
 
 def test_two_scenes_of_one_name(scenes, tiny_model, client, tmp_path):
@@ -569,7 +569,7 @@ def test_the_command_the_record_and_a_retry(workflow, scenes, tmp_path):
     assert "3 scenes: 1 done, 2 skipped, 0 failed" in done.output
     row = next(row for row in json.loads((out / RECORD).read_text())["scenes"] if row["name"] == "b")
     assert (row["status"], row["chunks"]) == ("skipped", rows["b"]["chunks"])
-    assert names(out) == ["a", "b", "bad", RECORD]
+    assert names(out) == ["a", "b", "bad", "collection.json", RECORD]
 
 
 def test_a_record_that_is_not_ours_is_left_alone(tmp_path):
@@ -687,7 +687,7 @@ def test_a_killed_worker_costs_nothing_but_time(quick_workers, tiny_model, clien
     assert statuses(outcomes) == statuses(expected)
     for ours, theirs in zip(outcomes, expected, strict=True):
         assert contents(ours.product) == contents(theirs.product)
-    assert names(tmp_path / "out") == ["0", "1"]
+    assert names(tmp_path / "out") == ["0", "1", "collection.json"]
 
 
 def test_a_worker_that_does_not_see_the_files_says_so(scenes, tiny_model, client, tmp_path, monkeypatch):

@@ -18,7 +18,8 @@ from tests.conftest import write_scene
 
 FILES = {
     "landcover.tif", "landcover.tif.aux.xml", "landcover.qml", "landcover.gpkg",
-    "confidence.tif", "confidence.qml", "manifest.json",
+    "confidence.tif", "confidence.qml", "manifest.json", "map.qgz",
+    "item.json", "model.json", "thumbnail.png", "report.html",
 }  # fmt: skip
 
 

@@ -55,6 +55,11 @@ def undisturbed(forks, tiny_model, tmp_path_factory):  # noqa: F811 - a fixture
     return workflow, scene, contents(folder / "out" / "plain"), time.monotonic() - begin
 
 
+def beside(undisturbed, tmp_path):
+    """A folder that lies to the scene as the undisturbed one does: products name the scene by that way."""
+    return undisturbed[1].parent / tmp_path.name
+
+
 def kill_again_and_again(undisturbed, out, kills, seed):
     """Kill so many runs; returns how many blocks they left behind each time."""
     workflow, scene, expected, seconds = undisturbed
@@ -82,18 +87,18 @@ def kill_again_and_again(undisturbed, out, kills, seed):
 
 
 def test_three_kills(undisturbed, tmp_path):
-    kill_again_and_again(undisturbed, tmp_path / "out", 3, seed=1)
+    kill_again_and_again(undisturbed, beside(undisturbed, tmp_path), 3, seed=1)
 
 
 @pytest.mark.slow
 def test_fifty_kills(undisturbed, tmp_path):
-    kept = kill_again_and_again(undisturbed, tmp_path / "out", 50, seed=2)
+    kept = kill_again_and_again(undisturbed, beside(undisturbed, tmp_path), 50, seed=2)
     assert len(set(kept)) > 5  # some were killed in the middle of the work
 
 
 def test_only_what_is_missing_after_a_kill_is_computed(undisturbed, tmp_path):
     workflow, scene, expected, _ = undisturbed
-    out = tmp_path / "out"
+    out = beside(undisturbed, tmp_path)
     process = start(workflow, scene, out)
     while len(marks := list((out / WORK_FOLDER).glob("*/*/done/*"))) < 5:
         time.sleep(0.005)

@@ -184,7 +184,7 @@ def test_rioxarray_manners_are_understood(tiny_model):
 
 
 def test_series_of_dates_is_refused(tiny_model):
-    with pytest.raises(GeodlError, match=r"dimensions are .*isel\(time=0\)"):
+    with pytest.raises(GeodlError, match=r"maps a single date, the scene holds 2.*isel\(time=0\)"):
         geodl.predict(xr.DataArray(np.zeros((2, 3, 4, 4)), dims=("time", "band", "y", "x")), tiny_model)
 
 

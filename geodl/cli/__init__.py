@@ -8,7 +8,10 @@ import click
 from geodl import __version__
 from geodl.cli.assess import assess
 from geodl.cli.audit import audit
+from geodl.cli.change import change
 from geodl.cli.demo import demo
+from geodl.cli.doctor import doctor
+from geodl.cli.examples import add_examples
 from geodl.cli.explain import explain
 from geodl.cli.info import info
 from geodl.cli.models import models
@@ -18,6 +21,7 @@ from geodl.cli.run import run
 from geodl.cli.sample import sample
 from geodl.cli.train import train
 from geodl.cli.vectorize import vectorize
+from geodl.cli.view import view
 from geodl.errors import GeodlError
 from geodl.heap import keep_heap
 
@@ -57,5 +61,22 @@ def main() -> None:
     keep_heap()  # before any library starts a thread
 
 
-for command in (info, models, predict, run, vectorize, train, pretrain, assess, sample, audit, explain, demo):
+for command in (
+    info,
+    models,
+    predict,
+    change,
+    run,
+    vectorize,
+    train,
+    pretrain,
+    assess,
+    sample,
+    audit,
+    explain,
+    demo,
+    doctor,
+    view,
+):
     main.add_command(command)
+add_examples(main)

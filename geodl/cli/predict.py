@@ -6,13 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geodl.cli.scenes import files_of_scenes, reading_of, scene_options
-from geodl.task import PRODUCTS, USUAL
+from geodl.cli.scenes import files_of_scenes, pair_options, reading_of, scene_options, take_pairing
+from geodl.errors import OptionError
+from geodl.task import PRODUCTS, TASKS, USUAL
 
 if TYPE_CHECKING:
     from geodl.job import RunOptions
     from geodl.models.bundle import Model
     from geodl.sources import Source
+
+
+# What `take_pairing` makes of options that nobody typed.
+_UNUSED: dict[str, Any] = {
+    "grid": "before",
+    "resampling": "bilinear",
+    "coregister": "off",
+    "normalise": "off",
+    "dates": None,
+    "after_reading": {},
+}
 
 
 @click.command()
@@ -22,6 +34,7 @@ if TYPE_CHECKING:
     "--out", required=True, type=click.Path(path_type=Path), help="Folder; one folder per scene inside."
 )
 @scene_options
+@pair_options
 @click.option(
     "--block",
     type=click.IntRange(min=1),
@@ -50,17 +63,20 @@ def predict(
     files: tuple[str, ...], model: str, out: Path, stack: bool, scheduler: str | None, dry_run: bool,
     **options: Any,
 ) -> None:  # fmt: skip
-    """Map each SCENE with a model: GeoTIFF, polygons, styles, manifest."""
+    """Map each SCENE with a model: GeoTIFF, polygons, styles, manifest.
+
+    A model of change compares two: geodl predict BEFORE AFTER. Each is a raster, or the files of its bands: a
+    quoted pattern ('before/*.tif') or a folder.
+    """
     from geodl.cli.ending import tidy_end
     from geodl.cli.progress import Show
     from geodl.job import RunOptions, connect, run_scenes
     from geodl.models.bundle import load_model
-    from geodl.sources import files_source
 
-    reading = reading_of(options)
+    reading, pairing = reading_of(options), take_pairing(options)
     run = RunOptions(**{**options, "products": tuple(options["products"].split(","))})
     loaded = load_model(model)
-    sources = [files_source(paths, reading) for paths in files_of_scenes(files, stack)]
+    sources = _sources(files, loaded, reading, pairing, stack=stack)
     if dry_run:
         for source in sources:
             _tell_plan(source, loaded, run)
@@ -72,6 +88,23 @@ def predict(
         if failed < len(outcomes):
             click.secho(f"{failed} of {len(outcomes)} scenes failed", err=True, fg="red")
         sys.exit(1)
+
+
+def _sources(
+    files: tuple[str, ...], model: "Model", reading: dict[str, Any], pairing: dict[str, Any], *, stack: bool
+) -> "list[Source]":
+    from geodl.pairs import pair_source
+    from geodl.sources import files_source
+
+    if TASKS[model.spec.task].dates == 2:
+        return [pair_source(files, reading, pairing)]
+    if pairing != _UNUSED:
+        raise OptionError(
+            "--grid, --resampling, --coregister, --normalise, --dates and --after-...",
+            f"mean nothing to model {model.spec.name}, which maps one date",
+            "leave them out, or take a model of the task change",
+        )
+    return [files_source(paths, reading) for paths in files_of_scenes(files, stack)]
 
 
 def _tell_plan(source: "Source", model: "Model", run: "RunOptions") -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from geodl.batch import Entry, Outcome, SceneRun, Watch
 from geodl.errors import GeodlError
-from geodl.words import duration
+from geodl.words import duration, progress_line
 
 _WIDTH = 140  # of tables that no terminal bounds
 
@@ -63,6 +63,8 @@ class Show(Watch):
         text = "writing" if done == run.chunks else f"{done}/{run.chunks} chunks"
         self.bars.update(self.tasks[number], completed=done, text=text)
         self.bars.update(self.whole, completed=len(self.over), text=self.pace())
+        if line := progress_line(done, run.chunks, run.name):
+            click.echo(line, err=True)
 
     def finished(self, number: int, outcome: Outcome) -> None:
         """Say what became of a scene."""

@@ -21,7 +21,8 @@ def run(
     """Map many scenes as WORKFLOW.yaml says; run it again to go on after an interruption.
 
     SCENE is a raster, a quoted pattern ('scenes/*.tif'), a list of them (list.txt or @list), or a STAC
-    ItemCollection (items.json). Products that are there already are left alone. What became of each
+    ItemCollection (items.json). Where WORKFLOW.yaml has scenes: pairs: [...], files are sorted into pairs of
+    dates by their names. Products that are there already are left alone. What became of each
     scene also stands in run.json under --out.
     """
     from geodl.batch import Record, connect, failed_sources
@@ -29,12 +30,17 @@ def run(
     from geodl.cli.progress import Show, print_summary
     from geodl.job import run_scenes
     from geodl.models.bundle import load_model
+    from geodl.pairs import find_pairs
     from geodl.sources import find_sources
     from geodl.workflow import load_workflow
 
     plan = load_workflow(workflow)
     model = load_model(plan.model)
-    sources = find_sources(scenes, plan.scenes.reading, stack=plan.scenes.stack, assets=plan.scenes.assets)
+    said = plan.scenes
+    if said.pairs is not None:
+        sources = find_pairs(scenes, said.pairs, said.reading, said.pairing)
+    else:
+        sources = find_sources(scenes, said.reading, stack=said.stack, assets=said.assets)
     if retry_failed:
         failed = failed_sources(out)
         sources = [source for source in sources if source.label in failed]

@@ -25,6 +25,39 @@ def scene_options(command: Callable) -> Callable:
     return command
 
 
+def pair_options(command: Callable) -> Callable:
+    """Options that say how two dates are brought together; commands that take pairs have them."""
+    options = [
+        click.option("--grid", type=click.Choice(["before", "after", "finer"]), default="before",
+                     show_default=True, help="Two dates: whose pixels the map has."),
+        click.option("--resampling", type=click.Choice(["bilinear", "nearest"]), default="bilinear",
+                     show_default=True, help="Two dates: how the other date is moved onto them."),
+        click.option("--coregister", type=click.Choice(["off", "shift", "field"]), default="off",
+                     show_default=True, help="Two dates: measure how far the second lies off, and mend it."),
+        click.option("--normalise", type=click.Choice(["off", "histogram", "pif", "irmad"]), default="off",
+                     show_default=True, help="Two dates: match the values of the second to the first."),
+        click.option("--dates", metavar="BEFORE,AFTER",
+                     help="Two dates: when they were taken, e.g. 2023-07-14,2024; else as names tell."),
+        click.option("--after-bands", help="Two dates: --bands of the second, where they differ."),
+        click.option("--after-scale", help="Two dates: --scale of the second, where it differs."),
+        click.option("--after-sensor", help="Two dates: --sensor of the second, where it differs."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def take_pairing(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of `pair_options` out of a command's arguments, as `geodl.open_pair` has them."""
+    from geodl.pairs import pairing_of
+
+    names = ("grid", "resampling", "coregister", "normalise", "dates", "after_bands", "after_scale")
+    taken = {name: options.pop(name) for name in (*names, "after_sensor")}
+    if taken["dates"] is not None:
+        taken["dates"] = tuple(part.strip() or None for part in taken["dates"].split(","))
+    return pairing_of(taken)
+
+
 def reading_of(options: dict[str, Any]) -> dict[str, Any]:
     """Take the options of `scene_options` out of a command's arguments."""
     names = ("bands", "scale", "sensor", "mask", "crs", "ungeoreferenced", "resample", "allow_sparse")

@@ -14,6 +14,7 @@ from geodl.errors import ModelError
 from geodl.models.card import CARD_FILE, model_card
 from geodl.models.familiarity import FAMILIAR_FILE, Familiar, read_familiar
 from geodl.models.folder import read_file, refuse_foreign, replace_files, sha256_of
+from geodl.models.page import model_page
 from geodl.models.spec import ONNX, ONNX_FILE, WEIGHTS_FILE, ModelSpec
 from geodl.models.spec_file import SPEC_FILE, naming, read_spec, spec_bytes
 from geodl.models.table import build_network, check_tiling, onnx_network
@@ -46,6 +47,15 @@ class Model:
     spec: ModelSpec
     folder: Path
     hash: str
+
+    def __repr__(self) -> str:
+        names = ", ".join(c.name for c in self.spec.classes)
+        bands = ", ".join(self.spec.band_names)
+        return f"<geodl model {self.spec.name}: {self.spec.task}; bands {bands}; classes {names}>"
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        return model_page(self.spec)
 
     def network(self, device: "str | torch.device" = "cpu") -> "nn.Module":
         """Build the network, load its weights as float32, and return it in evaluation mode.

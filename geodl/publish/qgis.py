@@ -29,11 +29,64 @@ def raster_style(classes: Sequence[ClassSpec], *, hidden: Collection[int] = ()) 
     palette = Xml.SubElement(renderer, "colorPalette")
     for c in classes:
         alpha = "0" if c.value in hidden else "255"
-        Xml.SubElement(palette, "paletteEntry", value=str(c.value), label=c.name, color=c.color, alpha=alpha)
+        label = harmless(c.name)
+        Xml.SubElement(palette, "paletteEntry", value=str(c.value), label=label, color=c.color, alpha=alpha)
     return _text(root)
 
 
-def confidence_style(maximum: float = 1.0, *, doubt: bool = False) -> str:
+def imagery_style(
+    bands: Sequence[int], stretch: Sequence[tuple[float, float]], *, opacity: int | None = None
+) -> str:
+    """QML of imagery.
+
+    Parameters
+    ----------
+    bands : sequence of int
+        Red, green and blue as GDAL counts them, from 1; or a single one, which is shown in grey.
+    stretch : sequence of (float, float)
+        For each of them the values that are shown dark and bright, after the scale of the band.
+    opacity : int, optional
+        The band that says how opaque pixels are.
+    """
+    root, pipe = _raster_document()
+    colored = len(bands) == 3
+    renderer = Xml.SubElement(
+        pipe,
+        "rasterrenderer",
+        type="multibandcolor" if colored else "singlebandgray",
+        opacity="1",
+        alphaBand="-1" if opacity is None else str(opacity),
+        nodataColor="",
+    )
+    limits = Xml.SubElement(renderer, "minMaxOrigin")
+    for tag, text in (
+        ("limits", "CumulativeCut"),
+        ("extent", "WholeRaster"),
+        ("statAccuracy", "Estimated"),
+        ("cumulativeCutLower", "0.02"),
+        ("cumulativeCutUpper", "0.98"),
+    ):
+        Xml.SubElement(limits, tag).text = text
+    if not colored:
+        renderer.set("grayBand", str(bands[0]))
+        renderer.set("gradient", "BlackToWhite")
+    names = ("red", "green", "blue") if colored else ("",)
+    for name, band, (low, high) in zip(names, bands, stretch, strict=True):
+        if colored:
+            renderer.set(f"{name}Band", str(band))
+        enhancement = Xml.SubElement(
+            renderer, f"{name}ContrastEnhancement" if colored else "contrastEnhancement"
+        )
+        for tag, text in (
+            ("minValue", f"{low:.10g}"),
+            ("maxValue", f"{high:.10g}"),
+            ("algorithm", "StretchToMinimumMaximum"),
+        ):
+            Xml.SubElement(enhancement, tag).text = text
+    return _text(root)
+
+
+def confidence_style(maximum: float = 1.0, *, doubt: bool = False, band: int = 1) -> str:
     """QML of a confidence raster from 0 to `maximum`, as QGIS sees it after the band's scale.
 
     With `doubt` high values, those of the entropy, have the colours of low confidence.
@@ -43,7 +96,7 @@ def confidence_style(maximum: float = 1.0, *, doubt: bool = False) -> str:
         pipe,
         "rasterrenderer",
         type="singlebandpseudocolor",
-        band="1",
+        band=str(band),
         opacity="1",
         alphaBand="-1",
         nodataColor="",
@@ -89,7 +142,7 @@ def polygon_style(classes: Sequence[ClassSpec], *, attribute: str = "class") -> 
             symbol=str(index),
             value=str(c.value),
             type="long",
-            label=c.name,
+            label=harmless(c.name),
             render="true",
         )
         _fill_symbol(symbols, str(index), c)
@@ -137,6 +190,15 @@ def layer_style(geometry_type: str, classes: Sequence[ClassSpec] = ()) -> str | 
     if kind == "Polygon":
         return polygon_style(classes) if classes else None
     return line_style() if kind == "LineString" else point_style()
+
+
+def harmless(text: str) -> str:
+    """Return text that QGIS shows as it is: print layouts compute what stands between ``[%`` and ``%]``.
+
+    >>> harmless("[% 1 + 1 %]") == "[% 1 + 1 %]", harmless("water")
+    (False, 'water')
+    """
+    return text.replace("[%", "[\N{ZERO WIDTH NON-JOINER}%")
 
 
 def write_style(text: str, path: str | Path) -> Path:

@@ -17,6 +17,7 @@ from pyproj import CRS, Transformer
 
 from geodl.errors import OptionError, ProductError
 from geodl.models.spec import ClassSpec
+from geodl.publish.antimeridian import cut_at_antimeridian, split_at_antimeridian
 from geodl.publish.files import published, writing, written_beside
 from geodl.publish.geopackage import TIMESTAMP, store_provenance, store_style
 from geodl.publish.qgis import layer_style
@@ -139,12 +140,14 @@ def write_geopackage(batches: Iterable[Batch], path: Path, layer: VectorLayer) -
 
 
 def write_geojson(batches: Iterable[Batch], path: Path, layer: VectorLayer) -> int:
-    """Write GeoJSON in longitude and latitude (RFC 7946); a layer without CRS keeps its coordinates."""
+    """Write GeoJSON in longitude and latitude (RFC 7946), broken where it crosses the antimeridian.
+
+    A layer without CRS keeps its coordinates.
+    """
     options = {"COORDINATE_PRECISION": "8", "DESCRIPTION": layer.provenance_text}
     if layer.crs is None:
         return _write_one(_gathered(batches), path, layer, driver="GeoJSON", options=options)
-    to_degrees = Transformer.from_crs(layer.crs, "EPSG:4326", always_xy=True)
-    moved = _moved(_gathered(batches), to_degrees)
+    moved = _in_degrees(_gathered(batches), layer.crs)
     return _write_one(
         moved, path, layer, driver="GeoJSON", options={**options, "RFC7946": "YES"}, crs="EPSG:4326"
     )
@@ -177,6 +180,9 @@ VECTOR_WRITERS: dict[str, Callable[[Iterable[Batch], Path, VectorLayer], int]] =
     ".parquet": write_parquet,
 }
 
+STEPS = 64
+"""Pieces of the side of a geometry that may cross the antimeridian."""
+
 MANY_LAYERS = {".gpkg"}
 """Formats whose files hold several layers; their writers are given the batches of all of them."""
 
@@ -203,11 +209,26 @@ def _by_layer(batches: Iterable[Batch], name: str) -> dict[str, list[Batch]]:
     return layers
 
 
-def _moved(batch: Batch, transformer: Transformer) -> _Features:
-    def move(points: np.ndarray) -> np.ndarray:
-        return np.stack(transformer.transform(points[:, 0], points[:, 1]), axis=1)
+def _in_degrees(batch: Batch, crs: CRS) -> _Features:
+    """Move features to longitude and latitude; those that cross the antimeridian are broken there."""
+    to_degrees = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
 
-    geometry = shapely.transform(batch.geometry, move)
+    def move(points: np.ndarray) -> np.ndarray:
+        return np.stack(to_degrees.transform(points[:, 0], points[:, 1]), axis=1)
+
+    geometry = np.array(batch.geometry, dtype=object)
+    if crs.is_geographic:  # beyond 180 degrees or not: there is nothing to guess
+        beyond = np.abs(shapely.bounds(geometry)) > (180, 90, 180, 90)  # half a pixel over a pole is usual
+        for number in np.flatnonzero(beyond.any(axis=1)):
+            geometry[number] = cut_at_antimeridian(geometry[number])
+        return _Features(batch.columns, shapely.transform(geometry, move), batch.geometry_type)
+    geometry = shapely.transform(geometry, move)
+    bounds = shapely.bounds(geometry)
+    for number in np.flatnonzero(bounds[:, 2] - bounds[:, 0] > 180):
+        # Either it crosses or it is as wide: small steps tell.
+        west, south, east, north = shapely.bounds(batch.geometry[number])
+        steps = shapely.segmentize(batch.geometry[number], max(east - west, north - south) / STEPS)
+        geometry[number] = split_at_antimeridian(shapely.transform(steps, move))
     return _Features(batch.columns, geometry, batch.geometry_type)
 
 

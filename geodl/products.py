@@ -129,8 +129,10 @@ def write_files(product: Product, job: Job, store: BlockStore, provenance: Mappi
         written += [pool.submit(raster, *one) for one in _rasters(product, job, store, provenance)]
     for future in written:
         future.result()
-    write_map_project(product, job, provenance)
-    write_report(product, job, store, provenance)
+    if "project" in wanted:
+        write_map_project(product, job, provenance)
+    if "page" in wanted:
+        write_report(product, job, store, provenance)
     write_entry(product, job, provenance)  # last: it lists the files that are there
 
 

@@ -56,10 +56,12 @@ PRODUCTS: dict[str, tuple[str, ...]] = {
     "entropy": ("entropy",),
     "novelty": ("novelty",),
     "vectors": ("class", "confidence"),
+    "project": ("class",),
+    "page": ("class", "confidence"),
 }
 """What a run may leave behind, by the names that users type, and the layers each is made of."""
 
-USUAL = ("map", "confidence", "vectors")
+USUAL = ("map", "confidence", "vectors", "project", "page")
 """The products that a run leaves unless told otherwise."""
 
 

@@ -113,6 +113,7 @@ def test_only_the_products_asked_for_are_made(product, scene_file, tiny_model, c
     assert ("landcover.tif" in made) == ("map" in products)
     assert ("confidence.tif" in made) == ("confidence" in products)
     assert ("landcover.gpkg" in made) == ("vectors" in products)
+    assert not {"map.qgz", "report.html"} & made
     assert made <= FILES
     for name in {"landcover.tif", "confidence.tif"} & made:
         assert (done / name).read_bytes() == (product / name).read_bytes()

@@ -39,7 +39,7 @@ ASSESSING = (
 TRAINING = (("OUTPUT", "--out"), ("DEVICE", "--device"), ("CACHE", "--cache"), ("RESTART", "--restart"))
 
 TASKS = ("landcover", "buildings", "roads", "change")
-PRODUCTS = ("map", "confidence", "entropy", "novelty", "vectors")
+PRODUCTS = ("map", "confidence", "entropy", "novelty", "vectors", "project", "page")
 DEVICES = ("auto", "cpu", "cuda")
 REGULARIZE = ("", "off", "gentle", "strict")  # empty: as the task has it
 COREGISTER = ("off", "shift", "field")

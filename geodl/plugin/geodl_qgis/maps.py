@@ -12,7 +12,7 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
-USUAL = [command.PRODUCTS.index(name) for name in ("map", "confidence", "vectors")]
+USUAL = [command.PRODUCTS.index(name) for name in ("map", "confidence", "vectors", "project", "page")]
 TEXTS = ("MODEL", "BANDS", "SCALE", "SENSOR", "RESAMPLE", "CRS", "MEMORY")
 
 

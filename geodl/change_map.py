@@ -9,16 +9,14 @@ import xarray as xr
 
 from geodl.block import Job
 from geodl.models.legend import legend_of
-from geodl.publish.triptych import UNCHANGED, Panels, write_triptych
+from geodl.publish.triptych import SIDE, UNCHANGED, Panels, strongest, title_of, write_triptych
 from geodl.scene.pair import valid_dates
 from geodl.scene.stretch import stretched
 from geodl.store import NODATA, BlockStore
-from geodl.task import NO_BEFORE
 from geodl.tiles import Window
 from geodl.vector import FeatureBatch
 from geodl.vector.batch import Batches
 
-SIDE = 1024  # pixels of a panel, at most
 _READ = 1024  # rows and columns of the scene that are read at a time, about
 _COLORS = ("red", "green", "blue")
 
@@ -80,11 +78,11 @@ def write_picture(job: Job, store: BlockStore, path: Path) -> None:
     for window, to in _windows(height, width, factor):
         pixels, valid = _thinned(scene, window, factor)
         images[(slice(None), *to)], seen[(slice(None), *to)] = pixels, valid
-        classes[to] = _strongest(store.read("class", window), factor)
+        classes[to] = strongest(store.read("class", window), factor)
     # Side by side, so that both dates get one stretch.
     both = stretched(np.concatenate(list(images), axis=1), np.concatenate(list(seen), axis=1))
     before, after = np.split(both, 2, axis=1)
-    titles = [_title(date) for date in scene.attrs["dates"]]
+    titles = [title_of(date) for date in scene.attrs["dates"]]
     panels = Panels(
         before=before,
         after=after,
@@ -124,16 +122,3 @@ def _colors(part: xr.DataArray, label: str) -> np.ndarray:
     colors = [f"{label}.{color}" for color in _COLORS]
     chosen = colors if set(colors) <= set(own) else own[:1] * 3
     return np.moveaxis(part.values[[names.index(name) for name in chosen]], 0, -1).astype(np.float32)
-
-
-def _strongest(classes: np.ndarray, factor: int) -> np.ndarray:
-    """Of the pixels of a cell: a change before what is unchanged, and any class before no data."""
-    rank = np.where(classes >= NO_BEFORE, 0, 1 + classes.astype(np.int16)) * 256 + classes
-    for axis in (0, 1):
-        rank = np.maximum.reduceat(rank, np.arange(0, rank.shape[axis], factor), axis=axis)
-    return (rank % 256).astype(np.uint8)
-
-
-def _title(date: dict) -> str:
-    when = date.get("date")
-    return f"{date['label']} {when}" if when else str(date.get("name", date["label"]))

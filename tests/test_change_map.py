@@ -234,11 +234,12 @@ def test_the_picture_shows_both_dates_in_one_stretch(product, files):
 
 
 def test_pictures_of_large_scenes_stay_small_and_keep_single_pixels():
-    from geodl.change_map import _strongest, _windows
+    from geodl.change_map import _windows
+    from geodl.publish.triptych import strongest
 
     classes = np.zeros((70, 50), np.uint8)
     classes[33, 17], classes[:7], classes[8, 2] = 1, 254, 253
-    thin = _strongest(classes, 7)
+    thin = strongest(classes, 7)
     assert thin.shape == (10, 8)
     assert np.argwhere(thin == 1).tolist() == [[4, 2]]
     assert (thin[0] == 254).all()

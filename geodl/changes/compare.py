@@ -15,7 +15,7 @@ from pyproj import CRS
 
 from geodl.alignment.dates import Dates, dates_of
 from geodl.changes.matrix import write_matrix
-from geodl.changes.picture import draw_pair, title_of
+from geodl.changes.picture import draw_pair
 from geodl.changes.product import (
     NAME,
     STILL,
@@ -30,6 +30,7 @@ from geodl.changes.transitions import Crossing, Transitions, transitions_of
 from geodl.errors import OptionError, SceneError
 from geodl.models.spec import NODATA_CLASS, ClassSpec
 from geodl.publish import Product, RasterGrid, read_manifest, stage
+from geodl.publish.triptych import title_of
 from geodl.scene import open_pair
 from geodl.task import TASKS
 from geodl.tiles import Window

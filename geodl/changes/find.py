@@ -11,7 +11,7 @@ import xarray as xr
 
 from geodl.alignment.dates import Dates, dates_of
 from geodl.changes.measures import METHODS, Measure, fit_measure
-from geodl.changes.picture import draw_pair, title_of, visible
+from geodl.changes.picture import draw_pair, visible
 from geodl.changes.product import (
     NAME,
     STILL,
@@ -35,6 +35,7 @@ from geodl.publish import (
     write_style,
 )
 from geodl.publish.qgis import DOCTYPE
+from geodl.publish.triptych import title_of
 from geodl.task import TASKS
 from geodl.tiles import Window
 from geodl.vector import ClassRaster, ConfidenceRaster

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from geodl.models.spec import ClassSpec
-from geodl.publish.triptych import Panels, write_triptych
+from geodl.publish.triptych import SIDE, Panels, strongest, write_triptych
 from geodl.scene.stretch import stretched
-from geodl.task import NO_BEFORE
 
-SIDE = 1024  # pixels of a panel, at most
 _COLORS = ("red", "green", "blue")
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -58,7 +55,7 @@ def draw_pair(
         pair, classes = strips(start, min(start + step, shape[0]))
         for parts, date in zip(dates, pair, strict=True):
             parts.append(date[::factor, ::factor].copy())  # a view would keep the whole strip
-        maps.append(_strongest(classes, factor))
+        maps.append(strongest(classes, factor))
     images = [np.concatenate(parts) for parts in dates]
     seen = [np.isfinite(image).all(axis=-1) for image in images]
     images = [np.where(known[..., None], image, 0) for known, image in zip(seen, images, strict=True)]
@@ -79,16 +76,3 @@ def visible(date: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Return red, green and blue of a date (bands, rows, columns); without them its first band as grey."""
     chosen = _COLORS if set(_COLORS) <= set(names) else (names[0],) * 3
     return np.moveaxis(date[[names.index(name) for name in chosen]], 0, -1)
-
-
-def title_of(date: dict[str, Any]) -> str:
-    """Say which date it is."""
-    return f"{date['label']} {date['date']}" if date.get("date") else str(date.get("name", date["label"]))
-
-
-def _strongest(classes: np.ndarray, factor: int) -> np.ndarray:
-    """Of the pixels of a cell: a change before what is unchanged, and any class before no data."""
-    rank = np.where(classes >= NO_BEFORE, 0, 1 + classes.astype(np.int16)) * 256 + classes
-    for axis in (0, 1):
-        rank = np.maximum.reduceat(rank, np.arange(0, rank.shape[axis], factor), axis=axis)
-    return (rank % 256).astype(np.uint8)

@@ -9,7 +9,9 @@ import numpy as np
 
 from geodl.models.spec import ClassSpec
 from geodl.publish.files import writing
+from geodl.task import NO_BEFORE
 
+SIDE = 1024  # pixels of a panel, at most, of large scenes
 _DPI = 128  # a power of two: figures are sized in inches, and no pixel must be lost
 _GAP, _LINE, _LETTER = 12, 30, 10  # pixels; between panels, height of a line of text, width of a letter
 _SMALLEST, _ZOOM = 400, 6  # panels smaller than so many pixels are enlarged, up to so many times
@@ -91,3 +93,16 @@ def _change(panels: Panels, legend: Sequence[ClassSpec]) -> np.ndarray:
 def _short(text: str, width: int) -> str:
     letters = max(4, width // _LETTER)
     return text if len(text) <= letters else f"{text[: letters - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def strongest(classes: np.ndarray, factor: int) -> np.ndarray:
+    """Of the pixels of a cell: a change before what is unchanged, and any class before no data."""
+    rank = np.where(classes >= NO_BEFORE, 0, 1 + classes.astype(np.int16)) * 256 + classes
+    for axis in (0, 1):
+        rank = np.maximum.reduceat(rank, np.arange(0, rank.shape[axis], factor), axis=axis)
+    return (rank % 256).astype(np.uint8)
+
+
+def title_of(date: dict[str, Any]) -> str:
+    """Say which date it is."""
+    return f"{date['label']} {date['date']}" if date.get("date") else str(date.get("name", date["label"]))

@@ -8,7 +8,7 @@ STAMP_TEST := $(VENV)/.installed-test
 # The Python for which the system packages QGIS.
 QGIS_PYTHON ?= /usr/bin/python3
 
-.PHONY: demo test test-qgis lint bench slow plugin docs clean
+.PHONY: demo test test-qgis lint bench slow plugin wheel docs clean
 
 demo: $(STAMP)
 	$(BIN)/geodl demo --out demo
@@ -40,6 +40,13 @@ bench: $(STAMP_TEST)
 plugin: $(STAMP)
 	$(BIN)/python -m geodl.plugin geodl-qgis.zip
 
+# What is published: built, checked, installed into a fresh environment, and the demo run there without a network.
+wheel: $(STAMP_TEST)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	GEODL_WHEEL=$$(echo dist/*.whl) $(BIN)/python -m pytest -m slow tests/test_wheel.py
+
 # The documentation as a site, build/docs/site/index.html; a broken link is an error.
 docs: $(STAMP_TEST)
 	$(BIN)/python docs/build.py build/docs
@@ -59,4 +66,4 @@ $(STAMP_TEST): $(BIN)/python pyproject.toml
 	touch $@ $(STAMP)
 
 clean:
-	rm -rf $(VENV) demo build geodl-qgis.zip *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) demo build dist geodl-qgis.zip *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geodl.scene import describe as describe
     from geodl.scene import open_pair as open_pair
     from geodl.scene import open_scene as open_scene
+    from geodl.scene import open_series as open_series
     from geodl.scene import physical as physical
     from geodl.scene import valid_mask as valid_mask
     from geodl.training import train as train
@@ -37,6 +38,7 @@ _HOMES = {
     "open_pair": "geodl.scene",
     "open_product": "geodl.finished",
     "open_scene": "geodl.scene",
+    "open_series": "geodl.scene",
     "physical": "geodl.scene",
     "predict": "geodl.predict",
     "save_model": "geodl.models.bundle",

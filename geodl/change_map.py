@@ -1,12 +1,14 @@
 """What a change map has beyond other maps: the probability of change, dates, and a picture of both dates."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from geodl.alignment.dates import dates_of_stack
+from geodl.alignment.tolerance import ShiftFilter, shift_filter
 from geodl.block import Job
 from geodl.models.legend import legend_of
 from geodl.publish.triptych import SIDE, UNCHANGED, Panels, strongest, title_of, write_triptych
@@ -27,6 +29,8 @@ def change_probability(job: Job, store: BlockStore) -> Callable[[Window], np.nda
     It follows from the confidence where there are two classes; where there are more, from the layer of all
     probabilities; None where that was not made.
     """
+    if isinstance(store, WithoutShifts):
+        store = store.of  # probabilities are those of the model
     values = job.model.spec.class_values
     unchanged = values.index(UNCHANGED)
     if "probability" in job.layers:
@@ -45,6 +49,25 @@ def change_probability(job: Job, store: BlockStore) -> Callable[[Window], np.nda
         return np.where(percent == NODATA, NODATA, changed).astype(np.uint8)
 
     return of_confidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutShifts(BlockStore):
+    """Finished blocks whose changes are taken back where a shift explains them."""
+
+    of: BlockStore
+    taken_back: ShiftFilter
+
+    def read(self, name: str, window: Window) -> np.ndarray:
+        """Read a window of a layer as `BlockStore.read` does; what the model says how surely stays."""
+        values = self.of.read(name, window)
+        return self.taken_back(values, window) if name == "class" else values
+
+
+def without_shifts(store: BlockStore, job: Job, k: int) -> WithoutShifts:
+    """Take back the changes that a shift of up to `k` pixels explains; looks at a sample of the scene now."""
+    same = {one.name: getattr(store, one.name) for one in fields(BlockStore)}
+    return WithoutShifts(**same, of=store, taken_back=shift_filter(dates_of_stack(job.scene), k))
 
 
 def dated(batches: Batches, job: Job) -> Batches:

@@ -1,19 +1,21 @@
 """``geodl demo``: the sample scenes through the bundled models."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import rasterio
 import xarray as xr
 
-from geodl.errors import OptionError
+from geodl.errors import OptionError, first_line
 from geodl.job import RunOptions, connect, run_scene
 from geodl.match import fits
 from geodl.models.bundle import bundled_models, load_model
 from geodl.models.spec import ModelSpec
 from geodl.report import block_progress
 from geodl.scene import open_scene
+from geodl.shipped import shipped
 from geodl.task import TASKS, Task
 
 
@@ -54,7 +56,7 @@ def run_demo(out: Path, scenes: Path) -> Iterator[str]:
                     )
                 yield f"{product}  ({spec.name})"
                 yield from _compared(product, task, spec, scenes / "truth")
-    yield f"open the folders under {out} in QGIS: the rasters and the GeoPackages carry their styles"
+    yield f"each folder under {out} has map.qgz, to open in QGIS, and report.html, for any browser"
 
 
 def _fitting(scene: xr.DataArray, file: Path) -> list[ModelSpec]:
@@ -91,15 +93,33 @@ def _classes(truth: Path) -> dict[int, str]:
 
 
 def sample_scenes() -> Path:
-    """Return the folder of sample scenes of this checkout.
+    """Return the folder of the sample scenes that came with geodl.
 
     Raises
     ------
     OptionError
         If geodl was installed without them.
     """
-    folder = Path(__file__).resolve().parents[1] / "sample_scenes"
+    folder = shipped("sample_scenes")
     if not any(folder.glob("*.tif")):
-        raise OptionError("geodl demo", "this installation has no sample scenes",
-                          "run it in a checkout, or name a folder with --scenes")  # fmt: skip
+        raise OptionError(
+            "geodl demo", "this installation has no sample scenes", "name a folder with --scenes"
+        )
+    return folder
+
+
+def copy_scenes(scenes: Path, folder: Path) -> Path:
+    """Copy the sample scenes and their truth into a folder, to try commands on them.
+
+    Raises
+    ------
+    OptionError
+        If the folder is there already, or cannot be written.
+    """
+    if folder.exists():
+        raise OptionError(f"--copy {folder}", "it exists", "name a folder that does not")
+    try:
+        shutil.copytree(scenes, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    except OSError as error:
+        raise OptionError(f"--copy {folder}", first_line(error), "name another folder") from error
     return folder

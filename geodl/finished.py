@@ -49,7 +49,7 @@ def open_product(folder: str | Path) -> "FinishedProduct":
     folder = Path(folder)
     manifest = read_manifest(folder)
     try:
-        whole = manifest is not None and manifest["model"]["task"] in TASKS
+        whole = manifest is not None and _maker(manifest)["task"] in TASKS
         names = tuple(str(row["path"]) for row in manifest["files"]) if manifest and whole else ()
     except (LookupError, TypeError):
         whole = False
@@ -100,8 +100,9 @@ class FinishedProduct:
         for path in self.files:
             if path.suffix == ".tif" and path != self._map:
                 variables[path.stem] = _fractions(_opened(path), path.stem)
-        model = self.manifest["model"]
-        attributes = {"Conventions": "CF-1.11", "model": model["name"], "model_hash": model["hash"]}
+        maker = _maker(self.manifest)
+        made = {"model": maker["name"], "model_hash": maker["hash"]} if "model" in self.manifest else {}
+        attributes = {"Conventions": "CF-1.11", **(made or {"method": maker["name"]})}
         return xr.Dataset(variables, attrs=attributes)
 
     @cached_property
@@ -125,15 +126,15 @@ class FinishedProduct:
 
     def __repr__(self) -> str:
         names = ", ".join(path.name for path in self.files)
-        model = self.manifest["model"]["name"]
-        return f"<geodl product {self.folder.name}: {self._task} by {model}; {names}>"
+        return f"<geodl product {self.folder.name}: {self._task} by {_maker(self.manifest)['name']}; {names}>"
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
-        scene, model = self.manifest["scene"], self.manifest["model"]
+        scene, maker = self.manifest["scene"], _maker(self.manifest)
+        kind = "model" if "model" in self.manifest else "method"
         rows = {
             "scene": f"{scene['name']}, {scene['shape'][1]} x {scene['shape'][0]} pixels",
-            "model": f"{model['name']} ({model['hash'][:16]})",
+            kind: f"{maker['name']} ({maker['hash'][:16]})" if "hash" in maker else maker["name"],
             "files": ", ".join(path.name for path in self.files),
             "folder": str(self.folder),
         }
@@ -151,12 +152,18 @@ class FinishedProduct:
 
     @property
     def _task(self) -> str:
-        return str(self.manifest["model"]["task"])
+        return str(_maker(self.manifest)["task"])
 
     @property
     def _map(self) -> Path | None:
         name = f"{TASKS[self._task].raster}.tif"
         return next((path for path in self.files if path.name == name), None)
+
+
+def _maker(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a manifest says of the model that made a map, or of the method that needed none."""
+    maker: Mapping[str, Any] = manifest["model"] if "model" in manifest else manifest["method"]
+    return maker
 
 
 class _Layers(Mapping):
@@ -209,7 +216,9 @@ def _classes(scene: xr.DataArray, classes: tuple[ClassSpec, ...], title: str) ->
 
 
 def _fractions(scene: xr.DataArray, name: str) -> xr.DataArray:
-    values = scene.where(scene != NODATA_CLASS).astype("float32") * np.float32(0.01)
+    # Floats, such as scores, are what they are; whole numbers are percents.
+    percent = scene.dtype.kind != "f"
+    values = scene.where(scene != NODATA_CLASS).astype("float32") * np.float32(0.01) if percent else scene
     values.attrs = {"long_name": name.replace("_", " "), "units": "1"}
     values.encoding = dict(scene.encoding)
     if scene.sizes["band"] == 1:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from geodl.batch import Entry, Outcome, Watch, run_batch
+from geodl.alignment.tolerance import MOST
+from geodl.batch import Entry, Outcome, SceneRun, Watch, run_batch
 from geodl.batch import connect as connect
+from geodl.change_run import prepare_pair
+from geodl.changes.options import ChangeOptions
 from geodl.errors import OptionError
 from geodl.models.bundle import Model
 from geodl.plan import parse_bytes
 from geodl.publish import safe_name
 from geodl.publish.collection import write_collection
-from geodl.scene_run import OneSceneRun, Planner, prepare
+from geodl.scene_run import Planner, prepare
 from geodl.sources import Source
 from geodl.task import PRODUCTS, USUAL
 
@@ -47,6 +50,8 @@ class RunOptions:
         Also write the probability of every class.
     tta : bool
         Average eight views of every tile, turned and mirrored, and write their spread.
+    suppress_shift : int
+        Take back changes that a shift of up to so many pixels explains; 0: none. Models of change only.
     products : tuple of str
         Which of ``map``, ``confidence``, ``entropy``, ``novelty`` and ``vectors`` to write.
     """
@@ -59,6 +64,7 @@ class RunOptions:
     tile: int | None = None
     probabilities: bool = False
     tta: bool = False
+    suppress_shift: int = 0
     products: tuple[str, ...] = USUAL
 
     def __post_init__(self) -> None:
@@ -68,6 +74,10 @@ class RunOptions:
                 raise OptionError(f"--{name} {value}", "it is less than 1", "give 1 or more")
         if self.memory is not None:
             parse_bytes(self.memory)
+        if not 0 <= self.suppress_shift <= MOST:
+            raise OptionError(
+                f"--suppress-shift {self.suppress_shift}", f"is not from 0 to {MOST} pixels", "give 1"
+            )
         unknown = [name for name in self.products if name not in PRODUCTS]
         if unknown or not self.products:
             said = ",".join(self.products)
@@ -112,13 +122,51 @@ def run_scenes(
     list of Outcome
         In the order of the scenes.
     """
-    names: dict[str, str] = {}
     planner = Planner(client, options)
+    start = partial(prepare, model=model, out=out, options=options, planner=planner, skip=True)
+    return _run_all(sources, start, out, client, watches)
 
-    def open_one(source: Source) -> "OneSceneRun | Path":
+
+def run_changes(
+    sources: Sequence[Source],
+    out: Path,
+    options: ChangeOptions,
+    *,
+    client: "Client",
+    watches: Sequence[Watch] = (),
+) -> list[Outcome]:
+    """Find what changed in pairs of dates without a model, one after the other, as `run_scenes` maps scenes.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        From `geodl.pairs.find_pairs`.
+    out, client, watches
+        As for `run_scenes`.
+    options : ChangeOptions
+        How change is found.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the pairs.
+    """
+    return _run_all(sources, partial(prepare_pair, out=out, options=options), out, client, watches)
+
+
+def _run_all(
+    sources: Sequence[Source],
+    start: Callable[[xr.DataArray], SceneRun | Path],
+    out: Path,
+    client: "Client",
+    watches: Sequence[Watch],
+) -> list[Outcome]:
+    names: dict[str, str] = {}
+
+    def open_one(source: Source) -> SceneRun | Path:
         scene = source.open()
         _refuse_twin(names, str(scene.name), source.label[0])
-        return prepare(scene, model=model, out=out, options=options, planner=planner, skip=True)
+        return start(scene)
 
     entries = [
         Entry(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import xarray as xr
 from rasterio.crs import CRS
 
+from geodl.calendars import GAP
 from geodl.errors import MismatchError
 from geodl.models.spec import ModelSpec
 from geodl.scene.adopt import per_band
@@ -77,6 +78,11 @@ def problems(scene: xr.DataArray, spec: ModelSpec) -> Iterator[MismatchError]:
 
 
 def _dates(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
+    if spec.calendar is not None and scene.attrs.get("calendar") is None:
+        return (
+            f"model {spec.name} maps a series of dates, the scene is none",
+            "name the scenes of all dates: geodl predict 'ndvi_*.tif', or geodl.open_series",
+        )
     labels = [date["label"] for date in scene.attrs.get("dates", ())]
     dated = any(name.startswith(tuple(f"{label}." for label in labels)) for name in spec.band_names)
     wanted = TASKS[spec.task].dates
@@ -110,6 +116,8 @@ def _bands(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
     missing = [name for name in needs if name not in has]
     if not missing:
         return None
+    if spec.calendar is not None:
+        return _bands_of_each_date(scene, spec)
     if scene.attrs.get("dates"):
         return (
             f"model {spec.name} needs the bands {', '.join(needs)}; of these the pair lacks "
@@ -117,9 +125,32 @@ def _bands(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
             "both dates need each band: name the bands of the files with --bands and --after-bands, or the "
             "sensors with --sensor and --after-sensor",
         )
+    if len(has) == 1:
+        return (
+            f"model {spec.name} needs the bands {', '.join(needs)}; of these the scene lacks "
+            f"{', '.join(missing)} (it has {has[0]})",
+            "if each band lies in a file of its own, name all files of one scene with --stack; the names "
+            "are given with --bands, in the order of the files",
+        )
     return (
         f"model {spec.name} needs the bands {', '.join(needs)}; of these the scene lacks "
         f"{', '.join(missing)} (it has {', '.join(has)})",
+        f"if they are there under other names, name all {len(has)} bands in file order with --bands, "
+        f"e.g. --bands {','.join((needs + has)[: len(has)])}, or the sensor with --sensor",
+    )
+
+
+def _bands_of_each_date(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str]:
+    """Say what the scenes of a series lack, without naming each band at every step."""
+    names = [str(name) for name in scene.coords["band"].values]
+    has, needs = (
+        list(dict.fromkeys(name.partition(".")[2] for name in some if not name.endswith(f".{GAP}")))
+        for some in (names, spec.band_names)
+    )
+    missing = [name for name in needs if name not in has]
+    return (
+        f"model {spec.name} needs the bands {', '.join(needs)} of each date; of these the scenes lack "
+        f"{', '.join(missing)} (they have {', '.join(has)})",
         f"if they are there under other names, name all {len(has)} bands in file order with --bands, "
         f"e.g. --bands {','.join((needs + has)[: len(has)])}, or the sensor with --sensor",
     )

@@ -18,6 +18,7 @@ from geodl.models.bundle import Model, load_model
 from geodl.models.legend import legend_of
 from geodl.models.spec import NODATA_CLASS, ModelSpec, flag_attributes
 from geodl.scene.adopt import as_scene, select_bands
+from geodl.scene.series import on_calendar
 from geodl.task import TASKS, layers_of
 from geodl.tiles import Block
 
@@ -73,7 +74,7 @@ def make_job(
         model = load_model(model)
     if batch is not None and batch < 1:
         raise OptionError(f"--batch {batch}", "it counts tiles", "give 1 or more")
-    scene = as_scene(scene)
+    scene = scene_for(scene, model.spec)
     check_fit(scene, model.spec)
     place = resolve_device(device)
     precision = _resolve_precision(precision, model.spec, place)
@@ -99,6 +100,13 @@ def make_job(
         phase=phase,
         chunk=tiles.CHUNK,
     )
+
+
+def scene_for(scene: xr.DataArray, spec: ModelSpec) -> xr.DataArray:
+    """Make what a model maps of a scene, a pair or a series: for a calendar, the values at its steps."""
+    if spec.calendar is not None and "time" in scene.dims and scene.attrs.get("calendar") is None:
+        return on_calendar(scene, spec.calendar)
+    return as_scene(scene)
 
 
 def _resolve_precision(precision: str, spec: ModelSpec, device: "torch.device") -> str:
@@ -162,7 +170,8 @@ def predict(
     ----------
     scene : xarray.DataArray
         Dims (band, y, x), from `geodl.open_scene`, or any array with band names and a CRS; for a model of
-        change dims (time, band, y, x), from `geodl.open_pair`.
+        change dims (time, band, y, x), from `geodl.open_pair`, for one with a calendar from
+        `geodl.open_series`.
     model : Model or str
         A loaded model, the name of a bundled one, or a model folder.
     probabilities : bool

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from geodl import __version__
+from geodl.alignment.pair import QUALITY, quality_percent
 from geodl.block import Job
 from geodl.catalogue import write_entry
-from geodl.change_map import change_probability, dated, write_picture
+from geodl.change_map import change_probability, dated, without_shifts, write_picture
 from geodl.map_project import write_map_project
 from geodl.models.legend import legend_of
 from geodl.page import write_report
@@ -38,10 +39,10 @@ Read = Callable[[Window], np.ndarray]
 COPY = 2**22  # pixels of the windows in which finished chunks become GeoTIFFs
 
 
-def provenance_of(job: Job, products: Sequence[str] = USUAL) -> dict[str, Any]:
+def provenance_of(job: Job, products: Sequence[str] = USUAL, *, suppress_shift: int = 0) -> dict[str, Any]:
     """Say as JSON where a product comes from: it goes into every file.
 
-    All of it but ``"products"`` decides on the result.
+    All of it but ``"products"`` and, of two dates, ``"suppress_shift"`` decides on the blocks.
     """
     scene, spec = job.scene, job.model.spec
     crs = scene.odc.crs
@@ -69,18 +70,25 @@ def provenance_of(job: Job, products: Sequence[str] = USUAL) -> dict[str, Any]:
             "strip": job.strip,
         },
         "products": [name for name in PRODUCTS if name in products],
+        **({"suppress_shift": suppress_shift} if TASKS[spec.task].dates == 2 else {}),
     }
 
 
 def _dates(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Say how each of several dates is read; of a single one nothing."""
+    """Say how each of several dates is read, and at which days a series is seen; of a single one nothing."""
+    told = attributes.get("calendar")
+    if told is not None:
+        told = {**told, "observed": [_named(date) for date in told["observed"]]}
+        return {"calendar": _plain(told), "resampling": attributes.get("resampling")}
     if not attributes.get("dates"):
         return {}
-    dates = [
-        {**date, "source": [Path(path).name for path in date.get("source", ())]}
-        for date in attributes["dates"]
-    ]
+    dates = [_named(date) for date in attributes["dates"]]
     return {"dates": _plain(dates), "resampling": attributes.get("resampling")}
+
+
+def _named(date: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell the names of the files of a date, not where they lie."""
+    return {**date, "source": [Path(path).name for path in date.get("source", ())]}
 
 
 def _plain(value: Any) -> Any:
@@ -97,6 +105,8 @@ def write_files(product: Product, job: Job, store: BlockStore, provenance: Mappi
     wanted, task = provenance["products"], TASKS[job.model.spec.task]
     classes, compared = tuple(job.model.spec.classes), task.dates == 2
     grid = RasterGrid.of(job.scene)
+    if provenance.get("suppress_shift"):
+        store = without_shifts(store, job, provenance["suppress_shift"])
     columns = job.lattice.core[1] * job.lattice.chunk[1]
     rows = max(1, COPY // columns)
 
@@ -130,16 +140,10 @@ def write_files(product: Product, job: Job, store: BlockStore, provenance: Mappi
     for future in written:
         future.result()
     if "project" in wanted:
-        write_map_project(product, job, provenance)
+        write_map_project(product, job.scene, job.model.spec, provenance)
     if "page" in wanted:
         write_report(product, job, store, provenance)
-    write_entry(product, job, provenance)  # last: it lists the files that are there
-
-
-def _quality(job: Job, window: Window) -> np.ndarray:
-    rows, columns = window.slices
-    quality = job.scene.coords["registration"].variable[rows, columns]
-    return np.rint(100 * quality.compute(scheduler="synchronous").values).astype(np.uint8)
+    write_entry(product, job.scene, job.model.spec, provenance)  # last: it lists the files that are there
 
 
 def _rasters(
@@ -171,8 +175,8 @@ def _rasters(
         add("spread", partial(store.read, "spread"), style=confidence_style(0.5, doubt=True))
     if "probability" in job.layers:
         add("probability", partial(store.read, "probability"), *(c.name for c in spec.classes))
-    if "registration" in job.scene.coords:  # of a pair that was registered
-        add("registration", partial(_quality, job), "how well the dates lie on each other")
+    if QUALITY in job.scene.coords:  # of a pair that was registered
+        add(QUALITY, partial(quality_percent, job.scene), "how well the dates lie on each other")
     likely = change_probability(job, store) if compared and "confidence" in wanted else None
     if likely is not None:
         add("change_probability", likely, "change probability", style=confidence_style())

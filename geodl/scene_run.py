@@ -1,8 +1,7 @@
 """One scene of a run: checked, its blocks stored as they are computed, then published."""
 
-import json
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +14,14 @@ import xarray as xr
 from geodl import plan
 from geodl.batch import threads
 from geodl.block import Job, process_block
-from geodl.errors import ProductError, SceneError
+from geodl.errors import OptionError, ProductError, SceneError
 from geodl.models.bundle import Model
 from geodl.predict import make_job
 from geodl.products import provenance_of, write_files
-from geodl.publish import Product, read_manifest, safe_name, stage
-from geodl.publish.product import MANIFEST
-from geodl.store import BlockStore, held, key_of, quantise
-from geodl.task import layers_of
+from geodl.publish import Product, safe_name, stage
+from geodl.publish.product import is_product_of
+from geodl.store import WORK_FOLDER, BlockStore, held, key_of, quantise
+from geodl.task import TASKS, layers_of
 from geodl.tiles import Block, Window
 
 if TYPE_CHECKING:
@@ -30,11 +29,15 @@ if TYPE_CHECKING:
 
     from geodl.job import RunOptions
 
-WORK_FOLDER = ".geodl-work"
-
 
 def job_of(scene: xr.DataArray, model: Model, options: "RunOptions") -> Job:
     """Check that a scene fits a model, and bind them as the options say."""
+    if options.suppress_shift and TASKS[model.spec.task].dates == 1:
+        raise OptionError(
+            f"--suppress-shift {options.suppress_shift}",
+            f"means nothing to model {model.spec.name}, which maps one date",
+            "leave it out",
+        )
     return make_job(
         scene,
         model,
@@ -82,9 +85,9 @@ def prepare(
     """Check a scene and open its store; with `skip`, return the product where it is there already."""
     job = job_of(scene, model, options)
     sources, name = job.scene.attrs["source"], str(job.scene.name)
-    provenance = provenance_of(job, options.products)
+    provenance = provenance_of(job, options.products, suppress_shift=options.suppress_shift)
     final = out / safe_name(name)
-    if skip and _is_product_of(final, provenance, sources):
+    if skip and is_product_of(final, provenance, sources):
         return final
     with ExitStack() as stack:
         # Absolute, for workers may have another working directory.
@@ -96,30 +99,12 @@ def prepare(
         return run
 
 
-def _is_product_of(folder: Path, provenance: Mapping[str, Any], sources: Sequence[str]) -> bool:
-    """Whether a folder holds the whole product of exactly this input, model and options.
-
-    The sample in the provenance does not cover every byte of an input: it must not be younger either.
-    """
-    manifest = read_manifest(folder)
-    if manifest is None:
-        return False
-    wanted = json.loads(json.dumps(provenance))
-    if any(manifest.get(key) != value for key, value in wanted.items()):
-        return False
-    try:
-        made = (folder / MANIFEST).stat().st_mtime_ns
-        whole = all((folder / row["path"]).stat().st_size == row["bytes"] for row in manifest["files"])
-        return whole and all(Path(source).stat().st_mtime_ns <= made for source in sources)
-    except (OSError, KeyError, TypeError):  # gone, or no manifest of ours after all
-        return False
-
-
 def _open_store(work: Path, job: Job, provenance: Mapping[str, Any]) -> BlockStore:
     """Open the store of exactly this input, model and options; what is made of it does not matter."""
     lattice = job.lattice
     modified = [Path(path).stat().st_mtime_ns for path in job.scene.attrs["source"]]
-    decisive = {key: value for key, value in provenance.items() if key != "products"}
+    later = ("products", "suppress_shift")  # what is made of the blocks
+    decisive = {key: value for key, value in provenance.items() if key not in later}
     store = BlockStore(
         folder=work / key_of({**decisive, "modified": modified}),
         height=lattice.height,

@@ -17,7 +17,7 @@ import xarray as xr
 
 from geodl.errors import OptionError, SceneError
 from geodl.publish import safe_name
-from geodl.scene import open_pair, open_scene
+from geodl.scene import open_pair, open_scene, open_series
 
 if TYPE_CHECKING:
     import pystac
@@ -47,6 +47,8 @@ class Source:
     pairing : mapping
         Options of `geodl.open_pair` that `geodl.open_scene` does not have, and of
         `geodl.alignment.align_pair`.
+    series : mapping, optional
+        Options of `geodl.open_series`, if the files are the dates of a series.
     """
 
     label: tuple[str, ...]
@@ -56,12 +58,16 @@ class Source:
     fault: Exception | None = None
     later: tuple[str, ...] = ()
     pairing: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, Any] | None = None
 
     def open(self) -> xr.DataArray:
-        """Open the scene, lazily; a pair as (time, band, y, x)."""
+        """Open the scene, lazily; a pair, or a series, as (time, band, y, x)."""
         if self.fault is not None:
             raise self.fault
-        scene = self._pair() if self.later else open_scene(list(self.paths), **self.reading)
+        if self.series is not None:
+            scene = open_series(list(self.paths), **self.series, **self.reading)
+        else:
+            scene = self._pair() if self.later else open_scene(list(self.paths), **self.reading)
         return scene if self.name is None else scene.rename(self.name)
 
     def _pair(self) -> xr.DataArray:

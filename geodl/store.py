@@ -30,6 +30,7 @@ from geodl.errors import ProductError
 from geodl.tiles import Window
 
 NODATA = 255
+WORK_FOLDER = ".geodl-work"  # in the folder of products: what unfinished ones are made of
 _SAMPLES, _SAMPLE_BYTES = 16, 65536
 _READERS = 4  # threads that read chunks back
 _ATTEMPTS = 100

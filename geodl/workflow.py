@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from geodl.changes.options import ChangeOptions
 from geodl.errors import RecipeError
 from geodl.job import RunOptions
 from geodl.models.bundle import bundled_models
@@ -32,18 +33,21 @@ Scale = float | tuple[float, float] | str | None
 
 _PAIRING = {"grid", "resampling", "coregister", "normalise", "after_bands", "after_scale", "after_sensor"}
 _STRICT = ConfigDict(extra="forbid", frozen=True)
-# The options of a run, whatever they are: a new one can stand in workflows at once.
-_RUN = create_model(
-    "Run",
-    __config__=_STRICT,
-    **{
+
+
+def _section(name: str, options: type) -> type[BaseModel]:
+    """Make a section of a dataclass of options: a new option can stand in workflows at once."""
+    told = {
         option.name: (
-            get_type_hints(RunOptions)[option.name],
+            get_type_hints(options)[option.name],
             ... if option.default is MISSING else option.default,
         )
-        for option in fields(RunOptions)
-    },  # type: ignore[call-overload]
-)
+        for option in fields(options)
+    }
+    return create_model(name, __config__=_STRICT, **told)  # type: ignore[call-overload, no-any-return]
+
+
+_RUN, _CHANGE = _section("Run", RunOptions), _section("Change", ChangeOptions)
 
 
 class Scenes(BaseModel):
@@ -125,9 +129,23 @@ class Scenes(BaseModel):
 class _File(BaseModel):
     model_config = _STRICT
 
-    model: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1)] | None = None
+    change: _CHANGE | None = None  # type: ignore[valid-type]
     scenes: Scenes = Scenes()
     run: _RUN = _RUN()  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _makes_one_thing(self) -> "_File":
+        if (self.model is None) == (self.change is None):
+            raise ValueError("say either model, or change: how it is found without one")
+        if self.change is not None and self.scenes.pairs is None:
+            raise ValueError("change is found between dates: scenes needs pairs")
+        if self.change is not None and self.run != _RUN():
+            raise ValueError("run: is about models; leave it out with change")
+        return self
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {"scenes": Scenes, "run": _RUN, "change": _CHANGE}
 
 
 class Workflow(BaseModel):
@@ -135,8 +153,10 @@ class Workflow(BaseModel):
 
     Parameters
     ----------
-    model : str
+    model : str, optional
         Name of a bundled model, or the absolute path of a model folder.
+    change : ChangeOptions, optional
+        How change is found, where no model is named.
     scenes : Scenes
         How scenes are read.
     run : RunOptions
@@ -145,7 +165,8 @@ class Workflow(BaseModel):
 
     model_config = _STRICT
 
-    model: str
+    model: str | None
+    change: ChangeOptions | None = None
     scenes: Scenes
     run: RunOptions
 
@@ -163,13 +184,19 @@ def load_workflow(path: str | Path) -> Workflow:
     try:
         file = _File.model_validate(content)
         run = RunOptions(**file.run.model_dump())  # type: ignore[attr-defined]
+        change = None if file.change is None else ChangeOptions(**file.change.model_dump())  # type: ignore[attr-defined]
     except ValidationError as error:
         raise RecipeError(f"workflow {path}", _explain(error, root), "mend the workflow") from error
     except ValueError as error:
-        raise RecipeError(f"workflow {path}", f"run: {error}", "mend the workflow") from error
+        section = "run" if file.change is None else "change"
+        raise RecipeError(f"workflow {path}", f"{section}: {error}", "mend the workflow") from error
+    model = None if file.model is None else _model(path, file.model)
+    return Workflow(model=model, change=change, scenes=file.scenes, run=run)
+
+
+def _model(path: Path, named: str) -> str:
     bundled = {spec.name for spec in bundled_models()}
-    model = file.model if file.model in bundled else str(path.absolute().parent / file.model)
-    return Workflow(model=model, scenes=file.scenes, run=run)
+    return named if named in bundled else str(path.absolute().parent / named)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], yaml.Node]:
@@ -193,13 +220,10 @@ def _explain(error: ValidationError, root: yaml.Node) -> str:
         where = ".".join(str(part) for part in one["loc"])
         message = one["msg"].removeprefix("Value error, ")
         if one["type"] == "extra_forbidden":
-            known = (
-                {"scenes": Scenes, "run": _RUN}.get(str(one["loc"][0]), _File)
-                if len(one["loc"]) > 1
-                else _File
-            )
+            known = _SECTIONS.get(str(one["loc"][0]), _File) if len(one["loc"]) > 1 else _File
             message = f"unknown key; known are {', '.join(known.model_fields)}"
-        problem = f"line {_line(root, one['loc'])}, {where}: {message}"
+        place = f"line {_line(root, one['loc'])}" + (f", {where}" if where else "")
+        problem = f"{place}: {message}"
         if problem not in problems:
             problems.append(problem)
     return "; ".join(problems)

@@ -1,6 +1,7 @@
 """Write scenes and truth; the same picture always gives the same bytes."""
 
 from pathlib import Path
+from xml.etree import ElementTree as Xml
 
 import geopandas
 import numpy as np
@@ -45,12 +46,26 @@ def write_scene(path: Path, picture: Picture) -> None:
 def write_classes(
     path: Path, picture: Picture, values: NDArray[np.uint8], classes: dict[int, tuple[str, str]]
 ) -> None:
-    """Write a truth raster with colour table and class names; the grid is that of the picture."""
+    """Write a truth raster with colour table and class names; the grid is that of the picture.
+
+    The names stand in tags and, where GIS programs look for them, beside the raster in ``.aux.xml``.
+    """
     table = {value: (*bytes.fromhex(colour[1:]), 255) for value, (_, colour) in classes.items()}
     with rasterio.open(path, "w", **_profile(picture, "uint8"), count=1, nodata=NODATA) as file:
         file.write(values, 1)
         file.write_colormap(1, table)
         file.update_tags(**{f"CLASS_{value}": name for value, (name, _) in classes.items()})
+    _write_names(path, classes)
+
+
+def _write_names(path: Path, classes: dict[int, tuple[str, str]]) -> None:
+    """Write GDAL's sidecar with the name of every value, for which rasterio has no call."""
+    root = Xml.Element("PAMDataset")
+    names = Xml.SubElement(Xml.SubElement(root, "PAMRasterBand", band="1"), "CategoryNames")
+    for value in range(max(classes) + 1):
+        Xml.SubElement(names, "Category").text = classes[value][0] if value in classes else ""
+    Xml.indent(root)
+    path.with_name(f"{path.name}.aux.xml").write_bytes(Xml.tostring(root) + b"\n")
 
 
 def write_landcover(path: Path, picture: Picture) -> None:

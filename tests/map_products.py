@@ -51,7 +51,7 @@ def make_product(out, scene, *, task="landcover", classes=TREE, layers=("main",)
                 crs=grid.crs,
                 classes=classes,
             )
-        write_map_project(product, job, provenance)
+        write_map_project(product, job.scene, job.model.spec, provenance)
         return product.commit({"made": "by a test"})
 
 

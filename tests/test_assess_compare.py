@@ -1,15 +1,17 @@
 import json
 from importlib import import_module
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from shapely.geometry import box
 from sklearn import metrics
 
 from geodl.assess.compare import assess
 from geodl.assess.names import class_names
-from geodl.errors import SceneError
+from geodl.errors import OptionError, SceneError
 
 TRANSFORM = Affine(10, 0, 600000, 0, -10, 5200000)
 
@@ -83,6 +85,30 @@ def test_no_common_pixel_is_an_error(files, tmp_path):
     far = write(tmp_path / "far.tif", np.ones((5, 5), np.uint8), transform=Affine(10, 0, 0, 0, -10, 100))
     with pytest.raises(SceneError, match="no pixel has a class in both"):
         assess(map_path, far)
+
+
+def test_an_image_is_no_map(files, tmp_path):
+    map_path, *_ = files
+    with rasterio.open(map_path) as file:
+        profile, pixels = {**file.profile, "count": 3}, file.read()
+    with rasterio.open(tmp_path / "image.tif", "w", **profile) as image:
+        image.write(np.repeat(pixels, 3, axis=0))
+    with pytest.raises(SceneError, match=r"image\.tif: holds 3 bands, like an image: give a map of classes"):
+        assess(tmp_path / "image.tif", map_path)
+
+
+def test_a_vector_reference_says_what_its_shapes_are(files, tmp_path):
+    map_path, _, mapped, _ = files
+    with rasterio.open(map_path) as file:
+        bounds, crs = file.bounds, file.crs
+    frame = geopandas.GeoDataFrame({"kind": [2]}, geometry=[box(*bounds)], crs=crs)
+    frame.to_file(tmp_path / "all.gpkg")
+    with pytest.raises(OptionError, match=r"all\.gpkg: what class its shapes are is not said.*--attribute"):
+        assess(map_path, tmp_path / "all.gpkg")
+    named = assess(map_path, tmp_path / "all.gpkg", attribute="kind")
+    assert named.accuracy.overall == pytest.approx((mapped == 2).sum() / (mapped != 255).sum())
+    outside = assess(map_path, tmp_path / "all.gpkg", background=3)
+    assert outside.accuracy.overall == pytest.approx((mapped == 1).sum() / (mapped != 255).sum())
 
 
 def test_masked_pixels_of_the_map_are_left_out(tmp_path):

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 
 import geodl
+from geodl.alignment import suppress_shift
 from geodl.change_map import SIDE
 from geodl.cli import main
 from geodl.errors import GeodlError, MismatchError, OptionError, RecipeError, SceneError
@@ -225,6 +226,22 @@ def test_an_interrupted_run_goes_on(files, model, client, product, tmp_path, mon
     assert contents(again) == contents(undisturbed)
 
 
+def test_changes_that_a_shift_explains_are_taken_back(files, model, client, product, tmp_path, small_chunks):
+    pair = geodl.open_pair(*files)
+    classes = geodl.open_product(product).rasters["class"]
+    expected = suppress_shift(classes, pair.isel(time=0), pair.isel(time=1), k=2).values
+    assert ((classes.values == 1) & (expected == 0)).sum() > 100
+    for number, block in enumerate((96, 400)):
+        out = tmp_path / str(number)
+        mended = run_scene(pair, model, out, RunOptions(suppress_shift=2, block=block), client=client)
+        np.testing.assert_array_equal(band(mended / "change.tif"), expected)
+        for name in ("confidence.tif", "change_probability.tif"):  # are those of the model
+            np.testing.assert_array_equal(band(mended / name), band(product / name))
+        polygons = geopandas.read_file(mended / "change.gpkg", layer="change")
+        assert polygons.area.sum() == pytest.approx(100 * (expected == 1).sum())
+    assert json.loads((mended / "manifest.json").read_text())["suppress_shift"] == 2
+
+
 def test_the_picture_shows_both_dates_in_one_stretch(product, files):
     picture = (imread(product / "change.png")[..., :3] * 255).round()
     width = band(product / "change.tif").shape[1]
@@ -297,6 +314,9 @@ def test_one_date_takes_no_options_of_two(files, tiny_model, tmp_path):
     refused = CliRunner().invoke(main, [*command, "--grid", "finer"])
     assert refused.exit_code != 0
     assert "mean nothing to model tiny" in " ".join(refused.output.split())
+    refused = CliRunner().invoke(main, [*command, "--suppress-shift", "1"])
+    assert refused.exit_code != 0
+    assert "means nothing to model tiny" in " ".join(refused.output.split())
 
 
 def test_bands_in_files_of_their_own(files, model, tmp_path):

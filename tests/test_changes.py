@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from itertools import combinations
 
 import geopandas
 import numpy as np
@@ -21,10 +22,11 @@ from geodl.changes import ChangeOptions, ScoreHistogram, find_changes, kittler_i
 from geodl.changes.measures import METHODS, fit_measure
 from geodl.changes.picture import draw_pair
 from geodl.changes.scores import score_window
-from geodl.changes.threshold import threshold_of
+from geodl.changes.threshold import otsu_of_three, threshold_of
 from geodl.cli import main
-from geodl.errors import OptionError, SceneError
+from geodl.errors import OptionError, RecipeError, SceneError
 from geodl.tiles import Window
+from geodl.workflow import load_workflow
 from tests.conftest import write_scene
 
 PATCH = np.s_[:, 30:60, 100:140]
@@ -60,9 +62,33 @@ def truth():
     return truth
 
 
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    monkeypatch.setattr("geodl.changes.translator._STEPS", 40)
+
+
+def model_of(method, model):
+    return str(model.folder) if METHODS[method].needs_model else None
+
+
 def band(path):
     with rasterio.open(path) as file:
         return file.read(1)
+
+
+@given(st.lists(st.integers(1, 50), min_size=3, max_size=9))
+def test_three_groups_lie_apart_as_far_as_any_three(counts):
+    values = np.arange(len(counts), dtype=float)
+    found = otsu_of_three(values, np.array(counts))
+    image = np.repeat(values, counts)
+    best = max(spread_of_three(image, one, two) for one, two in combinations(values[:-1], 2))
+    reached = max(spread_of_three(image, one, found) for one in values if one < found)
+    assert reached == pytest.approx(best)
+
+
+def spread_of_three(image, one, two):
+    groups = [image[image <= one], image[(image > one) & (image <= two)], image[image > two]]
+    return sum(len(group) * (group.mean() - image.mean()) ** 2 for group in groups)
 
 
 @given(
@@ -129,13 +155,15 @@ def test_counts_do_not_depend_on_pieces():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_planted_change_is_found_and_gaps_are_told(files, truth, method, tmp_path):
-    found = find_changes(geodl.open_pair(*files), tmp_path, ChangeOptions(method=method))
+def test_a_planted_change_is_found_and_gaps_are_told(files, truth, method, tiny_model, tmp_path):
+    options = ChangeOptions(method=method, model=model_of(method, tiny_model))
+    found = find_changes(geodl.open_pair(*files), tmp_path, options)
     classes = band(found.folder / "change.tif")
     np.testing.assert_array_equal(np.where(classes < 253, 0, classes), np.where(truth < 253, 0, truth))
     known = truth < 253
     hit = (classes == 1) & (truth == 1)
-    assert 2 * hit.sum() / ((classes[known] == 1).sum() + (truth == 1).sum()) > 0.93  # edges are smoothed
+    least = 0.93 if method in ("cva", "irmad") else 0.75  # networks look around a pixel: edges are smoothed
+    assert 2 * hit.sum() / ((classes[known] == 1).sum() + (truth == 1).sum()) > least
     scores = band(found.folder / "change_score.tif")
     np.testing.assert_array_equal(np.isnan(scores), truth >= 253)
     np.testing.assert_array_equal(classes[known] == 1, scores[known] > found.threshold)
@@ -146,7 +174,7 @@ def test_everything_is_published(files, tmp_path):
     assert found.folder == tmp_path / "field_2023_2024"
     assert {path.name for path in found.folder.iterdir()} == {
         "change.tif", "change.tif.aux.xml", "change.qml", "change.gpkg", "change.png", "change_score.tif",
-        "change_score.qml", "manifest.json",
+        "change_score.qml", "item.json", "manifest.json", "map.qgz", "report.html", "thumbnail.png",
     }  # fmt: skip
     layer = geopandas.read_file(found.folder / "change.gpkg", layer="change")
     assert len(layer) == found.polygons > 0
@@ -158,6 +186,19 @@ def test_everything_is_published(files, tmp_path):
     assert layer.area.sum() == pytest.approx(100 * (band(found.folder / "change.tif") == 1).sum())
     manifest = json.loads((found.folder / "manifest.json").read_text())
     assert manifest["method"]["threshold"] == found.threshold
+    assert manifest["method"]["name"] == "cva"
+    product = geodl.open_product(found.folder)
+    product.check()
+    scores = band(found.folder / "change_score.tif")
+    np.testing.assert_array_equal(product.rasters["change_score"].values, scores)
+    assert (product.rasters["class"].values == 1).sum() == (band(found.folder / "change.tif") == 1).sum()
+    item = json.loads((found.folder / "item.json").read_text())
+    assert item["properties"]["geodl:method"]["threshold"] == found.threshold
+    assert {link["rel"] for link in item["links"]} == {"derived_from"}
+    page = (found.folder / "report.html").read_text()
+    assert "without a model, by the method <code>cva</code>" in page
+    assert "Before (2023)" in page
+    assert "After (2024)" in page
     assert [row["name"] for row in manifest["inputs"]] == [path.name for path in files]
     picture = imread(found.folder / "change.png")
     red = (picture[..., 0] > 0.8) & (picture[..., 1] < 0.25)
@@ -165,10 +206,10 @@ def test_everything_is_published(files, tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_neither_windows_nor_light_matter(files, method):
+def test_neither_windows_nor_light_matter(files, method, tiny_model):
     pair = geodl.open_pair(*files)
     dates = dates_of(pair.isel(time=0), pair.isel(time=1))
-    measure = fit_measure(method, dates)
+    measure = fit_measure(method, dates, model=tiny_model)
     whole = score_window(dates, measure, Window(0, 0, 150, 170), 5)
     parts = [
         np.concatenate(
@@ -176,7 +217,9 @@ def test_neither_windows_nor_light_matter(files, method):
         )
         for row in (0, 50, 100)
     ]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    # The last bits of a convolution depend on the size of its input.
+    tolerance = 0 if method in ("cva", "irmad") else 1e-4
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=tolerance)
     # In units of what is usual, most pixels lie around 1, although the second date is a fifth brighter.
     assert 0.3 < np.nanmedian(whole) < 3
 
@@ -226,12 +269,50 @@ def test_the_command_line(files, tmp_path):
     assert (tmp_path / "field_2023_2024" / "change.gpkg").exists()
 
 
+def test_a_workflow_finds_change_in_many_pairs(files, tmp_path):
+    workflow, out = tmp_path / "change.yaml", tmp_path / "out"
+    workflow.write_text(
+        'change: {method: irmad, threshold: ki}\nscenes:\n  pairs: ["{place}_2023.tif", "{place}_2024.tif"]\n'
+    )
+    lonely = tmp_path / "lonely_2023.tif"
+    lonely.write_bytes(files[0].read_bytes())
+    asked = ["run", str(workflow), *map(str, files), str(lonely), "--out", str(out)]
+    result = CliRunner().invoke(main, asked)
+    assert result.exit_code == 1, result.output
+    assert "pair lonely: has no file of the later date" in result.output
+    assert geodl.open_product(out / "field").manifest["method"]["name"] == "irmad"
+    record = json.loads((out / "run.json").read_text())
+    assert record["counts"] == {"done": 1, "skipped": 0, "failed": 1}
+    assert record["workflow"]["change"]["threshold"] == "ki"
+    CliRunner().invoke(main, asked)
+    assert json.loads((out / "run.json").read_text())["counts"] == {"done": 0, "skipped": 1, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: landcover-s2\nchange: {}\nscenes: {pairs: ['{a}_1', '{a}_2']}\n", "either model, or change"),
+        ("change: {}\n", "needs pairs"),
+        ("change: {}\nrun: {block: 5}\nscenes: {pairs: ['{a}_1', '{a}_2']}\n", "leave it out"),
+        ("change: {method: magic}\nscenes: {pairs: ['{a}_1', '{a}_2']}\n", "cva, irmad"),
+        ("change: {speed: 9}\nscenes: {pairs: ['{a}_1', '{a}_2']}\n", "known are method, threshold"),
+    ],
+)
+def test_workflows_of_change_that_mean_nothing_are_refused(tmp_path, text, message):
+    path = tmp_path / "w.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=message):
+        load_workflow(path)
+
+
 @pytest.mark.parametrize(
     ("wrong", "cure"),
     [
         ({"method": "magic"}, "cva, irmad"),
-        ({"threshold": "median"}, "otsu, ki"),
-        ({"threshold": "-1"}, "otsu, ki"),
+        ({"threshold": "median"}, "otsu3, ki"),
+        ({"threshold": "-1"}, "otsu3, ki"),
+        ({"model": "landcover-s2"}, "leave it out"),
+        ({"suppress_shift": 9}, "give 1"),
         ({"smooth": 4}, "1, 3, 5"),
         ({"min_area": float("nan")}, "0 or more"),
     ],
@@ -239,6 +320,18 @@ def test_the_command_line(files, tmp_path):
 def test_options_that_cannot_be_used_are_refused(wrong, cure):
     with pytest.raises(OptionError, match=cure):
         ChangeOptions(**wrong)
+
+
+def test_a_product_that_is_there_is_left_alone(files, tmp_path):
+    pair = geodl.open_pair(*files)
+    once = find_changes(pair, tmp_path, ChangeOptions())
+    made = (once.folder / "manifest.json").stat().st_ino
+    assert find_changes(pair, tmp_path, ChangeOptions()) == once
+    assert (once.folder / "manifest.json").stat().st_ino == made
+    other = find_changes(pair, tmp_path, ChangeOptions(threshold="ki"))
+    assert other.threshold != once.threshold
+    assert (once.folder / "manifest.json").stat().st_ino != made
+    assert [path.name for path in tmp_path.iterdir()] == [once.folder.name]
 
 
 def test_two_equal_dates_are_refused(files, tmp_path):

@@ -12,6 +12,7 @@ import rasterio
 from affine import Affine
 from click.testing import CliRunner
 
+import geodl
 from geodl.changes import compare_maps
 from geodl.changes.transitions import Crossing, transitions_of
 from geodl.cli import main
@@ -170,9 +171,18 @@ def test_the_sample_town_grows(tmp_path):
     document = json.loads((folder / "transitions.json").read_text())
     np.testing.assert_array_equal(document["pixels"], expected)
     np.testing.assert_array_equal(band(folder / "change.tif")[known] > 0, (before != after)[known])
-    head, *rows = result.output.splitlines()
-    assert head.split() == ["ha:", "from", "\\", "to", "1", "2", "3", "4", "5", "6", "all"]
-    assert float(rows[3].split()[5]) == pytest.approx(expected.loc[4, 5] / 100, rel=0.01)
+    classes = ("water", "forest", "grassland", "cropland", "built-up", "bare ground")
+    assert document["classes"] == list(classes)
+    layer = geopandas.read_file(folder / "change.gpkg", layer="change")
+    assert "cropland -> built-up" in set(layer["name"])
+    with (folder / "transitions.csv").open(newline="") as file:
+        head, *rows = list(csv.reader(file))
+    assert head == ["ha: from \\ to", *classes, "all"]
+    assert float(rows[3][5]) == pytest.approx(expected.loc[4, 5] / 100, rel=0.01)
+    assert "built-up" in result.output
+    page = (folder / "report.html").read_text()
+    assert "by the method <code>compare</code>" in page
+    assert geodl.open_product(folder).manifest["method"]["name"] == "compare"
 
 
 def test_a_folder_of_a_product_is_a_map(maps, tmp_path):

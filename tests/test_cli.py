@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -224,3 +225,38 @@ def test_probe_measures_a_model_and_writes_its_halo(tiny_model, scene_file, tmp_
     assert written["geodl:halo"] <= 28
     assert written["mlm:input"][0]["input"]["shape"][-1] - 2 * written["geodl:halo"] == 40
     assert written["geodl:bf16_agreement"] == found["bf16_agreement"]
+
+
+@pytest.fixture
+def single_bands(scene_file, tmp_path):
+    """A scene whose bands lie in files of their own: ``bands/valley_B0.tif`` and so on."""
+    folder = tmp_path / "bands"
+    folder.mkdir()
+    with rasterio.open(scene_file) as source:
+        profile = {**source.profile, "count": 1}
+        for number in (1, 2, 3):
+            with rasterio.open(folder / f"valley_B{number}.tif", "w", **profile) as file:
+                file.write(source.read(number), 1)
+    return folder
+
+
+def test_quoted_patterns_name_scenes_or_with_stack_their_bands(single_bands):
+    pattern = single_bands / "valley_B?.tif"
+    reading = ("--bands", "red,green,nir", "--scale", "0.0001")
+    stacked = json.loads(geodl("info", pattern, "--stack", *reading, "--json").output)
+    assert [band["name"] for band in stacked["bands"]] == ["red", "green", "nir"]
+    assert [Path(path).name for path in stacked["files"]] == [f"valley_B{n}.tif" for n in (1, 2, 3)]
+    assert len(json.loads(geodl("info", pattern, "--json").output)) == 3
+    nothing = geodl("info", single_bands / "x*.tif")
+    assert nothing.exit_code == 2
+    assert "matches no file" in nothing.output
+
+
+def test_a_single_band_where_several_are_needed_is_told_of_stack(single_bands, tiny_model, tmp_path):
+    files = sorted(single_bands.iterdir())
+    options = ("--model", tiny_model.folder, "--out", tmp_path / "out", "--products", "map")
+    alone = geodl("predict", files[0], *options, "--bands", "red")
+    assert alone.exit_code == 1
+    assert "name all files of one scene with --stack" in alone.output
+    reading = ("--stack", "--bands", "red,green,nir", "--scale", "0.0001")
+    assert geodl("predict", *files, *options, *reading).exit_code == 0

@@ -5,11 +5,14 @@ the sample scenes: ``bash`` line by line, ``python`` in one namespace; ``yaml ti
 file. What is not meant to run (output, installation) is ``text`` or ``console``.
 """
 
+import functools
 import importlib.util
+import json
 import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +75,48 @@ def test_what_a_page_says_runs(page, tmp_path, monkeypatch):
             exec(compile(code, str(page), "exec"), names)
         elif language == "yaml" and title:
             Path(title).write_text(code)
+
+
+@pytest.mark.slow
+def test_the_commands_for_a_cluster_run(tmp_path):
+    """Those of the page that need several machines, with all of them on this one."""
+    text = (DOCS / "howto" / "cluster.md").read_text(encoding="utf-8")
+    blocks = BLOCK.findall(text)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    here = {
+        "10.0.0.5": "127.0.0.1",
+        "8786": str(port),
+        "--nworkers 4 --nthreads 4": "--nworkers 2 --nthreads 1",
+    }
+    lines = [line for kind, _, code in blocks if kind == "console" for line in code.splitlines()]
+    scheduler, worker, run = (
+        shlex.split(functools.reduce(lambda told, pair: told.replace(*pair), here.items(), line))
+        for line in lines
+        if line.startswith(("dask", "geodl"))
+    )
+    assert worker[:2] == ["dask", "worker"]
+    (tmp_path / "workflow.yaml").write_text(
+        next(code for _, title, code in blocks if title == "workflow.yaml")
+    )
+    (tmp_path / "scenes").mkdir()
+    for name in ("s2_coast_2023", "s2_valley_2023"):
+        shutil.copy(ROOT / "sample_scenes" / f"{name}.tif", tmp_path / "scenes")
+    paths = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    options = {"cwd": tmp_path, "env": paths, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*scheduler, "--no-dashboard"], **options) as first:
+        with subprocess.Popen([*worker, "--no-dashboard"], **options) as second:
+            try:
+                done = subprocess.run(
+                    run, cwd=tmp_path, env=paths, capture_output=True, text=True, timeout=500
+                )
+            finally:
+                second.terminate()
+        first.terminate()
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads((tmp_path / "maps" / "run.json").read_text())
+    assert [scene["status"] for scene in outcome["scenes"]] == ["done", "done"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())

@@ -143,6 +143,54 @@ def test_a_gpu_that_is_not_used(monkeypatch, driver, built, visible, expected):
     assert (found.state == "warn") == driver
 
 
+class FakeCard:
+    """What `doctor` asks of ``torch.cuda``, of a machine with two cards."""
+
+    total = 8.0
+
+    def __init__(self, monkeypatch):
+        import torch
+
+        monkeypatch.setattr(torch, "cuda", self)
+        self.sum = lambda: self.total
+        real = torch.ones
+        monkeypatch.setattr(torch, "ones", lambda *n, device=None: self if device == "cuda" else real(*n))
+
+    def is_available(self):
+        return True
+
+    def device_count(self):
+        return 2
+
+    def get_device_name(self, number):
+        return f"Card {number}"
+
+    def mem_get_info(self):
+        return 70e9, 80e9
+
+
+@pytest.mark.parametrize(("total", "expected"), [(8.0, "ok"), (7.0, "fail"), (float("nan"), "fail")])
+def test_a_gpu_that_computes_and_one_that_computes_nonsense(monkeypatch, total, expected):
+    FakeCard(monkeypatch).total = total
+    found = parts._gpu()
+    assert found.state == expected
+    assert found.found.startswith("Card 0, Card 1; 70.0 of 80.0 GB free")
+    assert bool(found.cure) == (expected == "fail")
+
+
+def test_a_gpu_that_breaks_is_a_failure_and_no_crash(monkeypatch):
+    card = FakeCard(monkeypatch)
+
+    def broken():
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
+
+    card.sum = broken
+    (found,) = finding.examine("gpu", parts._gpu)
+    assert found.state == "fail"
+    assert found.found.endswith("CUDA error: no kernel image is available for execution on the device")
+    assert found.cure
+
+
 def test_foreign_data_and_missing_drivers(monkeypatch):
     monkeypatch.setenv("PROJ_LIB", "/opt/other/share/proj")
     assert [(row.name, row.state) for row in parts._gdal()] == [("gdal", "ok"), ("PROJ_LIB", "warn")]

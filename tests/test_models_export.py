@@ -34,6 +34,7 @@ DEEP = (
     "fc_siam_diff",
     "btc",
     "changevit",
+    "ltae",
     "smp",
     "torchvision",
 )

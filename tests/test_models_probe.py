@@ -283,6 +283,30 @@ def test_bfloat16_is_compared():
     assert 0 < found.bf16_difference < 0.2
 
 
+class Cooled(nn.Module):
+    """A network whose scores are divided."""
+
+    def __init__(self, network, by):
+        super().__init__()
+        self.network, self.by = network, by
+
+    def forward(self, x):
+        return self.network(x) / self.by
+
+
+def test_probabilities_are_those_of_a_map_with_the_temperature_of_the_model(tmp_path):
+    model = make_model(tmp_path / "cool", make_tiny_spec(temperature=4.0))
+    found = probe(model, **QUICK)
+    spec = model.spec
+    same = {"bands": len(spec.bands), "stride": spec.stride, "core": spec.core, **QUICK}
+    by_hand = probe(Cooled(model.network(), 4.0).eval(), **same)
+    warm = probe(model.network(), **same)
+    assert [row.difference for row in found.table] == pytest.approx([row.difference for row in by_hand.table])
+    assert found.bf16_difference == pytest.approx(by_hand.bf16_difference, rel=0.2)  # rounded before or after
+    assert 0 < found.table[0].mean_difference < 0.9 * warm.table[0].mean_difference
+    assert [row.flips for row in found.table] == [row.flips for row in warm.table]  # no class moves
+
+
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [

@@ -24,6 +24,7 @@ SMALL = {
     "fc_siam_diff": {"encoder": "resnet18", "depth": 3},
     "btc": {},
     "changevit": {},
+    "ltae": {"steps": 2, "width": 8, "attention": 16, "features": 16, "context": 1},
     "smp": {"network": "Linknet", "arguments": {"encoder_name": "resnet18"}},
     "torchvision": {"network": "lraspp_mobilenet_v3_large"},
 }
@@ -126,6 +127,7 @@ SHIFTED = [
     ("siamese_unet", SMALL["siamese_unet"], 256),
     ("fc_siam_conc", SMALL["fc_siam_conc"], 256),
     ("fc_siam_diff", SMALL["fc_siam_diff"], 256),
+    ("ltae", SMALL["ltae"], 64),
 ]
 
 

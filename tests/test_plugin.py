@@ -142,7 +142,7 @@ def test_the_setting_may_be_the_command_or_its_environment(tmp_path):
     assert settings.find_executable(str(tmp_path / "bin" / "geodl")) == str(tmp_path / "bin" / "geodl")
     assert settings.find_executable("", path=str(tmp_path / "bin")) == str(tmp_path / "bin" / "geodl")
     for wrong in ("", str(tmp_path / "missing")):
-        with pytest.raises(settings.SetupError, match="pip install geodl"):
+        with pytest.raises(settings.SetupError, match="install geodl into it"):
             settings.find_executable(wrong, path=str(tmp_path))
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
@@ -60,6 +62,46 @@ def mistakes(content, kind):
     registry = Registry().with_resources([(uri, Resource.from_contents(s)) for uri, s in schemas.items()])
     schema = schemas[f"{BASE}/{kind}-spec/json-schema/{kind}.json"]
     return [error.message for error in Draft7Validator(schema, registry=registry).iter_errors(content)]
+
+
+NUMBER, TEXT, COUNT = {"type": "number"}, {"type": "string"}, {"type": "integer", "minimum": 0}
+CLASS = {
+    "type": "object",
+    "required": ["value", "name"],
+    "properties": {
+        "value": {"type": "integer"},
+        "name": {"type": "string", "pattern": "^[0-9A-Za-z-_]+$"},
+        "title": TEXT,
+        "description": TEXT,
+        "color_hint": {"type": "string", "pattern": "^[0-9A-F]{6}$"},
+        "nodata": {"type": "boolean"},
+    },
+    "additionalProperties": False,
+}
+FIELDS = {
+    "proj:code": {"type": ["string", "null"], "pattern": "^[A-Za-z]+:[A-Za-z0-9.]+$"},
+    "proj:wkt2": TEXT,
+    "proj:shape": {"type": "array", "items": COUNT, "minItems": 2, "maxItems": 2},
+    "proj:transform": {"type": "array", "items": NUMBER, "minItems": 6, "maxItems": 6},
+    "raster:scale": NUMBER,
+    "raster:offset": NUMBER,
+    "raster:sampling": {"enum": ["area", "point"]},
+    "raster:spatial_resolution": NUMBER,
+    "classification:classes": {"type": "array", "items": CLASS, "minItems": 1, "uniqueItems": True},
+    "processing:lineage": TEXT,
+    "processing:software": {"type": "object", "additionalProperties": TEXT},
+    "file:size": COUNT,
+    "file:checksum": {"type": "string", "pattern": "^[a-f0-9]+$"},
+}
+"""The fields of the extensions that geodl writes, as https://stac-extensions.github.io describes them."""
+
+
+def extension_fields(content):
+    """Yield the prefixed fields of an Item, its assets and their bands; of others than geodl's own."""
+    holders = [content["properties"], *content["assets"].values()]
+    holders += [band for asset in content["assets"].values() for band in asset.get("bands", ())]
+    for holder in holders:
+        yield from ((k, v) for k, v in holder.items() if ":" in k and not k.startswith("geodl:"))
 
 
 def about(folder, **changes):
@@ -130,6 +172,20 @@ def test_a_product_is_a_valid_item(products):
     assert (confidence["raster:scale"], confidence["nodata"]) == (0.01, 255)
 
 
+def test_fields_are_those_of_the_extensions_that_are_named(products):
+    content = json.loads((products / "b_2023" / "item.json").read_bytes())
+    found = list(extension_fields(content))
+    for name, value in found:
+        assert name in FIELDS
+        assert not list(Draft7Validator(FIELDS[name]).iter_errors(value)), (name, value)
+    titles = {"proj": "projection"}
+    used = {titles.get(prefix, prefix) for prefix in (name.split(":")[0] for name, _ in found)}
+    named = [address.split("/")[3] for address in content["stac_extensions"]]
+    assert len(named) == len(set(named))
+    assert used == set(named)
+    assert all(address.endswith("/schema.json") for address in content["stac_extensions"])
+
+
 def test_checksums_and_addresses_hold(products):
     folder = products / "a"
     item = pystac.Item.from_file(str(folder / "item.json"))
@@ -187,6 +243,35 @@ def test_a_rerun_writes_the_same_bytes(tmp_path, tiny_model):
             folder = run_scene(scene, tiny_model, tmp_path / out, RunOptions(device="cpu"), client=client)
             read.append({name: (folder / name).read_bytes() for name in ("item.json", "thumbnail.png")})
     assert read[0] == read[1]
+
+
+def test_a_product_does_not_depend_on_how_places_were_typed(tmp_path, tiny_model, monkeypatch):
+    real = tmp_path / "real"
+    (real / "scenes").mkdir(parents=True)
+    write_scene(real / "scenes" / "valley.tif", 40, 50)
+    (tmp_path / "link").symlink_to(real)
+    typed = {  # working directory: (scene, folder of the product)
+        real: ("scenes/valley.tif", "maps"),
+        real / "scenes": ("valley.tif", "../maps"),
+        tmp_path: (str(real / "scenes" / "valley.tif"), str(tmp_path / "link" / "maps")),
+        tmp_path / "link": ("scenes/../scenes/valley.tif", "./maps"),
+    }
+    written = []
+    for place, (scene, out) in typed.items():
+        monkeypatch.chdir(place)
+        with connect(None) as client:
+            folder = run_scene(
+                open_scene(scene), tiny_model, Path(out), RunOptions(device="cpu"), client=client
+            )
+        written.append({path.name: path.read_bytes() for path in folder.iterdir()})
+        shutil.rmtree(real / "maps")
+    assert {"item.json", "map.qgz", "report.html", "manifest.json"} <= set(written[0])
+    for other in written[1:]:
+        assert [name for name in written[0] if written[0][name] != other.get(name)] == []
+    (link,) = [
+        link["href"] for link in json.loads(written[0]["item.json"])["links"] if link["title"] == "valley.tif"
+    ]
+    assert link == "../../scenes/valley.tif"
 
 
 def test_odd_names_and_secrets(tmp_path):

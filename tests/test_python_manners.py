@@ -133,6 +133,26 @@ def test_layers_have_categories_and_colours(result, tmp_path):
     assert geopandas.read_parquet(tmp_path / "map.parquet")["name"].dtype == layer["name"].dtype
 
 
+def test_layers_are_ready_to_explore(result):
+    folium = pytest.importorskip("folium")
+    pytest.importorskip("mapclassify")
+    layer = geodl.vectorize(result["class"], confidence=result["confidence"])
+    colours = layer.attrs["class_colors"]
+    shown = layer.explore("name", cmap=list(colours.values()), tiles=None)
+    (drawn,) = (child for child in shown._children.values() if isinstance(child, folium.GeoJson))
+    features = [feature["properties"] for feature in drawn.data["features"]]
+    assert len(features) == len(layer)
+    assert len({row["name"] for row in features}) > 1
+    assert all(row["__folium_color"] == colours[row["name"]] for row in features)
+    assert {"class", "name", "area_m2", "confidence"} <= set(features[0])
+    west, south, east, north = layer.to_crs(4326).total_bounds
+    assert np.allclose(shown.get_bounds(), [[south, west], [north, east]])
+    legend = re.findall(
+        r"background:(#\w{6}).*?</span>\s*([\w-]+)\s*</li>", shown.get_root().render(), re.DOTALL
+    )
+    assert {name: colour for colour, name in legend} == colours  # those that do not occur, too
+
+
 def test_layers_without_a_legend_have_no_colours(result):
     bare = result["class"].copy()
     bare.attrs = {"nodata": 255}

@@ -57,7 +57,9 @@ def few_steps(recipe):
         update={"epochs": 1, "samples_per_epoch": 4, "batch": 2, "patch": 64, "precision": "32"}
     )
     small = {"widths": [4, 8], "blocks": 1}
-    return recipe.model_copy(update={"optimisation": settings, "parameters": small})
+    return recipe.model_copy(
+        update={"optimisation": settings, "architecture": "unet_compact", "parameters": small}
+    )
 
 
 def test_a_draft_of_a_raster_trains_as_it_is(tmp_path):

@@ -19,6 +19,7 @@ from geodl.training import load_recipe, train
 from geodl.training.evaluate import Validation
 from geodl.training.floor import floor
 from geodl.training.plots import cut, decode
+from geodl.training.recipe import Augment
 from geodl.training.samples import Draws, Samples, band_statistics, class_weights, normalise
 
 SIZE = (150, 210)
@@ -239,6 +240,25 @@ def test_samples_do_not_depend_on_who_asks(folder, tmp_path):
     assert labels.shape == (48, 48)
     np.testing.assert_array_equal(image, again)
     assert (labels != 255).any()
+
+
+def test_samples_change_the_more_the_oftener_a_place_was_seen(folder, tmp_path):
+    recipe = recipe_of(folder)
+    plots = decode(recipe, tmp_path, gap=0)
+    bands = band_statistics(plots, recipe.bands)
+    passes = 3.0
+    until = round(passes * sum(sum(plot.train) for plot in plots) / recipe.optimisation.patch**2)
+
+    def samples(**amounts):
+        still = {"flips_rotations": False, "brightness": 0, "contrast": 0, "channels": 0, "noise": 0}
+        augment = Augment(**still | amounts, after_passes=passes)
+        return Samples(recipe.model_copy(update={"augment": augment}), plots, bands)
+
+    noisy, clean = samples(noise=0.5), samples()
+    changed = np.array([bool((noisy[n][0] != clean[n][0]).any()) for n in range(until + 8)])
+    assert not changed[0]
+    assert changed[: until // 2].mean() < 0.5 < changed[until // 2 : until].mean() < 1
+    assert changed[until:].all()
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_certain_and_right_is_cheap_and_wrong_is_dear(name):
     assert float(loss(right.roll(1, dims=1), labels)) > 0.5
 
 
-@pytest.mark.parametrize("name", sorted(set(ALL) - {"lovasz"}))
+@pytest.mark.parametrize("name", ALL)
 def test_class_weights_count(name):
     """A class of weight 0 costs nothing however it is predicted."""
     logits, labels = batch()
@@ -126,6 +126,26 @@ def test_class_weights_count(name):
     assert float(weighted) != pytest.approx(float(both))
     if name in ("dice", "jaccard", "tversky"):  # an absent class costs 0 and counts
         assert float(weighted) == pytest.approx(float(of_first) / 2)
+
+
+def test_the_lovasz_loss_is_that_of_another_library_weighted_by_class():
+    from segmentation_models_pytorch.losses import LovaszLoss
+
+    logits, labels = batch(seed=3)
+    labels[labels == 1] = 2  # a class that does not occur
+    kept = labels != 255
+    row, codes = logits.movedim(1, -1)[kept].T[None, :, None], labels[kept][None, None]
+    row.requires_grad_()
+    theirs = LovaszLoss("multiclass")(row, codes)
+    ours = make_loss({"lovasz": 1.0}, EVEN)(row, codes)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
+    for mine, other in zip(torch.autograd.grad(ours, row), torch.autograd.grad(theirs, row), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-7)
+    weights, row = torch.tensor([3.0, 5.0, 1.0]), row.detach()
+    alone = [make_loss({"lovasz": 1.0}, w)(row, codes) for w in torch.eye(3)]
+    weighted = make_loss({"lovasz": 1.0}, weights)(row, codes)
+    assert float(alone[1]) == 0
+    assert float(weighted) == pytest.approx(float(3 * alone[0] + alone[2]) / 4, rel=1e-5)
 
 
 def test_a_sum_of_losses_is_the_sum():
@@ -212,6 +232,34 @@ def test_optimisers_by_name(name, kind):
         assert group["share"] == (0.1 if key.startswith("encoder") else 1.0)
         assert group["weight_decay"] == (0.3 if parameter.ndim > 1 else 0.0)
         assert group["lr"] == 2e-3
+
+
+@pytest.mark.parametrize(
+    ("architecture", "parameters", "levels"),
+    [
+        ("unet", {"encoder": "resnet18", "depth": 3}, 2),
+        ("unet", {"encoder": "tu-resnet18"}, 4),
+        ("segformer", {"encoder": "mit_b0"}, 4),
+        ("unet_compact", {"widths": [4, 8, 8], "blocks": 1}, 4),
+    ],
+)
+def test_levels_of_an_encoder_learn_the_slower_the_earlier_they_come(architecture, parameters, levels):
+    from tests.test_models_table import make_network
+
+    network = make_network(architecture, parameters)
+    settings = Optimisation(encoder_rate=0.5, encoder_decay=0.1, weight_decay=0.3)
+    groups = make_optimiser(network, settings).param_groups
+    shares = {id(p): group["share"] for group in groups for p in group["params"]}
+    assert len(shares) == len(list(network.parameters()))
+    found = []
+    for name, parameter in network.named_parameters():
+        share = shares[id(parameter)]
+        assert (share == 1) == (not of_encoder(name))
+        found += [share] if of_encoder(name) else []
+    assert sorted(set(found), reverse=True) == pytest.approx([0.5 * 0.1**k for k in range(levels)])
+    first, last = (next(iter(part)) for part in (found, reversed(found)))
+    assert first < last == 0.5
+    assert all(group["weight_decay"] == (0.3 if group["params"][0].ndim > 1 else 0) for group in groups)
 
 
 def test_a_frozen_encoder_stands_still():

@@ -1,12 +1,15 @@
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geodl.errors import RecipeError
 from geodl.training.plots import find_pairs
 from geodl.training.recipe import load_recipe, recipe_schema
+from geodl.training.recipe.portable import portable
 
 WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
 
@@ -184,3 +187,46 @@ def test_every_key_is_described():
     for part in (schema, *schema["$defs"].values()):
         for name, entry in part["properties"].items():
             assert entry.get("description") or "$ref" in entry, f"{name} is not described"
+
+
+def test_what_is_kept_of_a_recipe_names_no_folder_of_this_computer(tmp_path):
+    there = tmp_path / "anna"
+    source = {
+        "scenes": [f"{there}/towns/*/images/*.tif", "near/*.tif"],
+        "labels": f"{there}/labels/{{stem}}.tif",
+        "root": str(there),
+    }
+    recipe = load_recipe(
+        write(
+            tmp_path,
+            sources=[source],
+            start={"model": f"{there}/runs/before"},
+            split={"by": "polygons", "polygons": f"{there}/districts.gpkg"},
+            pretraining={"scenes": [f"{there}/archive/*.tif"]},
+            note="/etc/passwd stays a note",
+        )
+    )
+    for whole in (False, True):
+        told = recipe.written(whole=whole)
+        assert "anna" not in str(told)
+        assert told["sources"][0]["scenes"] == ["*/images/*.tif", "near/*.tif"]
+        assert told["sources"][0]["labels"] == "{stem}.tif"
+        assert told["start"]["model"] == "before"
+        assert told["split"]["polygons"] == "districts.gpkg"
+        assert told["pretraining"]["scenes"] == ["*.tif"]
+        assert told["note"] == "/etc/passwd stays a note"
+    assert "optimisation" not in recipe.written()
+    assert recipe.written(whole=True)["optimisation"]["epochs"] == 20
+
+
+@given(
+    st.lists(st.text("ab c.{*}", min_size=1, max_size=6).filter(lambda part: part.strip(". ")), min_size=2)
+)
+def test_a_path_keeps_its_end_and_loses_its_beginning(parts):
+    for start in ("/home/", "C:\\", "//server/share/"):
+        whole = start + "/".join(parts)
+        short = portable(whole)
+        assert whole.replace("\\", "/").endswith(short)
+        assert not PurePosixPath(short).is_absolute()
+        assert portable(short) == short
+    assert portable("/".join(parts)) == "/".join(parts)

@@ -262,3 +262,30 @@ def test_a_plateau_a_frozen_encoder_and_a_batch_go_on_too(folder, tmp_path):
     expected = [1e-9 * plateau(scores[:number], 1) for number in range(len(rows))]
     assert [float(row["learning_rate"]) for row in rows] == pytest.approx(expected)
     assert expected[-1] < 1e-9
+
+
+def test_data_that_moved_are_the_same_data(folder, tmp_path):
+    """A run goes on although scenes and weights to begin with lie elsewhere now."""
+    import shutil
+
+    before, after = tmp_path / "before", tmp_path / "after"
+    shutil.copytree(folder, before)
+    start = tmp_path / "start"
+    train(recipe_of(folder, optimisation={**FAST, "epochs": 1}), start, device="cpu", echo=lambda _: None)
+
+    def changes(place):
+        labels = f"{place}/{{stem}}_labels.tif"
+        sources = [
+            {"scenes": f"{place}/train_?.tif", "labels": labels, "role": "train"},
+            {"scenes": "check.tif", "labels": labels, "role": "validation", "root": str(place)},
+        ]
+        return {"optimisation": FAST, "sources": sources, "start": {"model": str(place / "start")}}
+
+    shutil.copytree(start, before / "start")
+    killed(before, changes(before), tmp_path / "m", epoch=2)
+    before.rename(after)
+    lines = []
+    train(recipe_of(after, **changes(after)), tmp_path / "m", device="cpu", echo=lines.append)
+    assert "going on after epoch 2 of an unfinished run" in lines
+    for file in ("model.json", "report.html", "README.md"):
+        assert str(tmp_path) not in (tmp_path / "m" / file).read_text()

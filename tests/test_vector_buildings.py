@@ -160,6 +160,29 @@ def test_common_areas_are_those_of_geos(seed):
     )
 
 
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10_000), at_once=st.sampled_from([1, 300, 2**18]))
+def test_common_areas_of_pixel_outlines_are_those_of_geos(seed, at_once):
+    """Outlines of pixels with courtyards, far from the origin, and shapes with edges of every direction."""
+    rng = np.random.default_rng(seed)
+    middle = np.array([30_000.0, 60_000.0])
+    pairs = []
+    for _ in range(5):
+        cells = [shapely.box(*low, *(low + size)) for low, size in rng.integers(1, 9, (6, 2, 2))]
+        hole = shapely.box(4, 4, 6, 6)
+        outline = max(shapely.get_parts(shapely.union_all(cells).difference(hole)), key=shapely.area)
+        shape = shapely.simplify(outline, rng.uniform(0, 1.5))
+        shape = shapely.affinity.rotate(shape, rng.choice([0, 3, 45, 90]))
+        pairs.append([shapely.affinity.translate(p, *middle) for p in (outline, shape)])
+    outline, shape = np.array(pairs).T
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(common_area.__globals__, "AT_ONCE", at_once)
+        found = common_area(outline, shape)
+    assert np.allclose(found, shapely.area(shapely.intersection(outline, shape)), atol=1e-6)
+    turned = shapely.reverse(shape)
+    assert np.allclose(common_area(outline, turned), found, atol=1e-9)
+
+
 @pytest.mark.parametrize("degrees", [0, 7, 24, 45, 61.5, 88])
 @pytest.mark.parametrize("house", [RECTANGLE, ELL, STAGE, COURTYARD], ids=["box", "L", "T", "courtyard"])
 @pytest.mark.parametrize("regularize", ["gentle", "strict"])

@@ -162,7 +162,6 @@ def test_small_gaps_are_bridged_along_the_road():
         ([[(20, 100), (95, 100)], [(110, 100), (110, 190)]], "the other road comes from the side"),
         ([[(20, 100), (95, 100)], [(20, 114), (95, 114)]], "both end on the same side"),
         ([[(20, 100), (90, 100)], [(105, 118), (190, 118)]], "the other goes on beside it"),
-        ([[(20, 100), (90, 100)], [(112, 100), (190, 100)], ([(101, 20), (101, 180)], 3)], "another between"),
     ],
 )
 def test_ends_that_do_not_belong_together_stay_apart(roads, why):

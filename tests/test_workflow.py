@@ -52,8 +52,8 @@ def test_a_model_folder_is_seen_from_the_file(tmp_path):
         ("", "holds no keys"),
         ("- a\n", "holds no keys"),
         ("model: [a\n", "line 2"),
-        ("scenes: {}\n", r"line 1, model: Field required"),
-        ("model: m\nscene: {}\n", r"line 2, scene: unknown key; known are model, scenes, run"),
+        ("scenes: {}\n", "line 1: say either model, or change"),
+        ("model: m\nscene: {}\n", r"line 2, scene: unknown key; known are model, change, scenes, run"),
         (
             "model: m\nscenes:\n  mask: any\n  band: [a]\n",
             r"line 4, scenes\.band: unknown key; known are bands, ",

@@ -70,6 +70,33 @@ def dates_of(before: xr.DataArray, after: xr.DataArray, bands: list[str] | None 
     )
 
 
+def dates_of_stack(scene: xr.DataArray) -> Dates:
+    """Part a scene of two dates, as `geodl.scene.pair.stack_dates` made it, into its dates.
+
+    Raises
+    ------
+    SceneError
+        The dates share no band.
+    """
+    before, after = (_date(scene, date["label"]) for date in scene.attrs["dates"])
+    return dates_of(before, after)
+
+
+def _date(scene: xr.DataArray, label: str) -> xr.DataArray:
+    own = [str(name) for name in scene.coords["band"].values if str(name).startswith(f"{label}.")]
+    masks = [name for name in scene.coords if str(name).startswith("valid_")]
+    bare = select_bands(scene.drop_vars(masks), own)
+    reader = bare.encoding.get("reader")
+    named = bare.assign_coords(band=[name.removeprefix(f"{label}.") for name in own])
+    if f"valid_{label}" in masks:
+        named = named.assign_coords(valid=scene.coords[f"valid_{label}"].variable)
+    told = next(date for date in scene.attrs["dates"] if date["label"] == label)
+    named.attrs = {**scene.attrs, **bare.attrs, "dates": (told,)}
+    if reader is not None:
+        named.encoding["reader"] = reader
+    return named
+
+
 def _selected(scene: xr.DataArray, names: list[str]) -> xr.DataArray:
     # Choosing bands of an array made elsewhere can mean that whole chunks are read for every window.
     has = [str(name) for name in scene.coords["band"].values]

@@ -16,6 +16,7 @@ from geodl.scene.pair.common import grid_of_scene
 from geodl.scene.pair.place import place_between
 from geodl.scene.pair.reader import DateReader, SeriesReader, StackReader, ValidReader
 from geodl.scene.pair.stack import series_of
+from geodl.tiles import Window
 
 OFF = "off"
 QUALITY = "registration"
@@ -71,6 +72,12 @@ def align_pair(pair: xr.DataArray, *, coregister: str = OFF, normalise: str = OF
         found["normalise"] = values.report()
     aligned = _with_after(pair, after, found)
     return aligned if quality is None else aligned.assign_coords({QUALITY: quality.variable})
+
+
+def quality_percent(scene: xr.DataArray, window: Window) -> np.ndarray:
+    """Read how well registered dates lie on each other in a window: whole percent, uint8 (rows, columns)."""
+    quality = scene.coords[QUALITY].variable[window.slices]
+    return np.rint(100 * quality.compute(scheduler="synchronous").values).astype(np.uint8)
 
 
 def _refuse_other(pair: xr.DataArray) -> None:

@@ -20,6 +20,7 @@ from geodl.tiles import Window
 
 MOST = 5  # pixels
 TOLERANCE = 2.0  # standard deviations
+_UNCHANGED, _KEPT = 0, (253, 254, 255)  # of change maps: no change, and no data at one date or at both
 
 
 def tolerant_distance(
@@ -67,8 +68,8 @@ def suppress_shift(
     k: int = 1,
     *,
     tolerance: float = TOLERANCE,
-    unchanged: int = 0,
-    kept: Sequence[int] = (253, 254, 255),
+    unchanged: int = _UNCHANGED,
+    kept: Sequence[int] = _KEPT,
 ) -> xr.DataArray:
     """Take back changes that a shift of up to `k` pixels explains.
 
@@ -100,8 +101,7 @@ def suppress_shift(
     OptionError
         `k` or `tolerance` is out of range.
     """
-    if k < 1:
-        raise OptionError(f"k {k}", "is no number of pixels from 1 to 5", "give 1, for example")
+    _refuse_reach(k, least=1)
     if not 0 < tolerance < float("inf"):
         raise OptionError(f"tolerance {tolerance}", "is not positive", f"give {TOLERANCE:g}, for example")
     distance = tolerant_distance(before, after, k)
@@ -118,6 +118,46 @@ def suppress_shift(
     result = changed.copy(data=values.data)
     result.encoding = dict(changed.encoding)
     return result
+
+
+def shift_filter(dates: Dates, k: int) -> "ShiftFilter":
+    """Prepare what `suppress_shift` does for windows that are read one by one; looks at a sample now.
+
+    Raises
+    ------
+    OptionError
+        `k` is no number of pixels from 1 to 5.
+    SceneError
+        Too little data in common.
+    """
+    _refuse_reach(k, least=1)
+    return ShiftFilter(dates=dates, work=Tolerant(reach=k, scale=_usual_difference(dates)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftFilter:
+    """Takes back changes that a small shift explains; `shift_filter` makes one."""
+
+    dates: Dates
+    work: "Tolerant"
+
+    def __call__(self, classes: np.ndarray, window: Window) -> np.ndarray:
+        """Return the values of a change map in a window (rows, columns), 0 where a shift explains a change.
+
+        Windows do not depend on each other.
+        """
+        changed = ~np.isin(classes, (_UNCHANGED, *_KEPT))
+        if not changed.any():
+            return classes
+        reach = self.work.reach
+        height, width = window.height + 2 * reach, window.width + 2 * reach
+        around = Window(window.row - reach, window.col - reach, height, width)
+        pixels = [
+            Pixels(values=date, valid=np.isfinite(date).all(axis=0), origin=(around.row, around.col))
+            for date in self.dates.read(around)
+        ]
+        distance, _ = self.work(pixels, window)
+        return np.where(changed & (distance[0] <= TOLERANCE), _UNCHANGED, classes).astype(classes.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +230,6 @@ def _any_of(values: xr.Variable, wanted: Sequence[int]) -> xr.Variable:
     return found
 
 
-def _refuse_reach(k: int) -> None:
-    if not 0 <= k <= MOST:
-        raise OptionError(f"k {k}", f"is no number of pixels from 0 to {MOST}", "give 1, for example")
+def _refuse_reach(k: int, *, least: int = 0) -> None:
+    if not least <= k <= MOST:
+        raise OptionError(f"k {k}", f"is no number of pixels from {least} to {MOST}", "give 1, for example")

@@ -82,7 +82,7 @@ class ClassMap:
 def open_map(
     path: str | Path, names: Mapping[int, str] | None = None, *, allow_sparse: bool = False
 ) -> Iterator[ClassMap]:
-    """Open a raster of class values 0..254; its nodata value, masked pixels and 255 are no class.
+    """Open a raster of one band of class values 0..254; its nodata value, masked pixels and 255 are no class.
 
     Nor are values named "no data ...": a change map says so where one of its dates is missing.
 
@@ -98,7 +98,8 @@ def open_map(
     Raises
     ------
     SceneError
-        The file cannot be read, is damaged or incomplete, or does not hold whole numbers.
+        The file cannot be read, is damaged or incomplete, does not hold whole numbers, or has several bands,
+        as images have.
     """
     file = local_file(path)
     read_header(file, allow_sparse=allow_sparse)  # refuses what a writer left unfinished
@@ -106,6 +107,9 @@ def open_map(
     with gdal_watched(), open_raster(file, driver_of(file)) as source:
         if np.dtype(source.dtypes[0]).kind not in "iu":
             raise SceneError(f"map {path}", f"holds {source.dtypes[0]} values", "give a map of classes")
+        if source.count > 1:
+            cause = f"holds {source.count} bands, like an image"
+            raise SceneError(f"map {path}", cause, "give a map of classes, which has one band")
         transform = Affine.identity() if source.crs is None else source.transform
         grid = Grid(height=source.height, width=source.width, transform=transform, crs=source.crs)
         gaps = tuple(value for value, name in named.items() if name.lower().startswith("no data"))

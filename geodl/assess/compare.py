@@ -9,9 +9,9 @@ from geodl.assess.boundary import Tolerance
 from geodl.assess.calibration import ConfidenceMap, open_confidence
 from geodl.assess.classmap import ClassMap, open_map, windows
 from geodl.assess.counts import Counts
-from geodl.assess.labels import Mapped, open_labels
+from geodl.assess.labels import VECTOR_SUFFIXES, Mapped, open_labels
 from geodl.assess.result import Assessment
-from geodl.errors import SceneError
+from geodl.errors import OptionError, SceneError
 
 _SIDE = 2048
 """Side of the windows in pixels: 4 MB of map and 32 MB of warped reference at a time."""
@@ -82,7 +82,7 @@ def assess(
     SceneError
         A file cannot be read, or the two have no labelled pixel in common.
     OptionError
-        The tolerance is no distance.
+        The tolerance is no distance, or it is not said what the shapes of a vector reference are.
     """
     how = Comparison(
         attribute=attribute,
@@ -105,6 +105,12 @@ def count(
     confidence: str | Path | None = None,
 ) -> tuple[Counts, Mapping[int, str]]:
     """Count what `assess` tells; returns the sums and the class names."""
+    if Path(reference).suffix.lower() in VECTOR_SUFFIXES and how.attribute is None and how.background is None:
+        raise OptionError(
+            f"reference {reference}",
+            "what class its shapes are is not said: all would be class 1, and nothing known outside",
+            "name the column that tells it with --attribute, or the class of the rest with --background",
+        )
     with open_map(map_path, names, allow_sparse=how.allow_sparse) as mapped:
         counts = Counts(None if how.boundary is None else Tolerance.parse(how.boundary, mapped.grid))
         with (

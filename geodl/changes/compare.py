@@ -14,6 +14,7 @@ import xarray as xr
 from pyproj import CRS
 
 from geodl.alignment.dates import Dates, dates_of
+from geodl.changes.finish import write_rest
 from geodl.changes.matrix import write_matrix
 from geodl.changes.picture import draw_pair
 from geodl.changes.product import (
@@ -28,6 +29,7 @@ from geodl.changes.product import (
 from geodl.changes.scores import gap_codes
 from geodl.changes.transitions import Crossing, Transitions, transitions_of
 from geodl.errors import OptionError, SceneError
+from geodl.models.method import MethodSpec
 from geodl.models.spec import NODATA_CLASS, ClassSpec
 from geodl.publish import Product, RasterGrid, read_manifest, stage
 from geodl.publish.triptych import title_of
@@ -109,7 +111,9 @@ def compare_maps(
         crossing.add(earlier.ravel(), later.ravel(), sizes)
     found = transitions_of(crossing, *tables)
     classes = (STILL, *(ClassSpec(value=c.code, name=c.name[:128], color=c.color) for c in found.changes))
-    provenance = provenance_of(pair, {"name": "compare"}, {"grid": grid, "min_area": min_area, "crs": crs})
+    spec = MethodSpec(name="compare", title="Comparison of two class maps", task="change", classes=classes)
+    method = {"name": spec.name, "title": spec.title, "task": spec.task}
+    provenance = provenance_of(pair, method, {"grid": grid, "min_area": min_area, "crs": crs})
     raster = _raster(both, found, crs_of, place)
     with stage(out, str(pair.name), inputs=pair.attrs["source"]) as product:
         polygons = write_change(
@@ -124,6 +128,7 @@ def compare_maps(
         largest_first = sorted(found.changes, key=lambda c: -c.area)
         legend = [classes[found.changes.index(change) + 1] for change in largest_first]
         _draw(product, pair, both, tables, legend)
+        write_rest(product, pair, spec, provenance)
         folder = product.commit(provenance)
     return Compared(folder=folder, transitions=found, on_earth=on_earth, polygons=polygons)
 

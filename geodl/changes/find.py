@@ -1,16 +1,23 @@
 """What changed between two dates, without labels and without a model: measure, cut, publish."""
 
+import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import Any
 from xml.etree import ElementTree as Xml
 
 import numpy as np
 import xarray as xr
 
 from geodl.alignment.dates import Dates, dates_of
+from geodl.alignment.tolerance import shift_filter
+from geodl.changes.choose import model_for
+from geodl.changes.finish import write_quality, write_rest
 from geodl.changes.measures import METHODS, Measure, fit_measure
+from geodl.changes.options import ChangeOptions
 from geodl.changes.picture import draw_pair, visible
 from geodl.changes.product import (
     NAME,
@@ -22,69 +29,35 @@ from geodl.changes.product import (
     write_change,
 )
 from geodl.changes.scores import CHANGED, gap_codes, score_window
-from geodl.changes.threshold import ScoreHistogram, check_threshold, threshold_of
-from geodl.errors import OptionError
+from geodl.changes.threshold import ScoreHistogram, threshold_of
+from geodl.errors import ProductError
+from geodl.models.method import MethodSpec
 from geodl.models.spec import NODATA_CLASS, ClassSpec
 from geodl.publish import (
     Product,
     RasterGrid,
     RasterLayer,
     confidence_style,
+    safe_name,
     stage,
     write_cog_windows,
     write_style,
 )
+from geodl.publish.product import is_product_of, read_manifest
 from geodl.publish.qgis import DOCTYPE
 from geodl.publish.triptych import title_of
+from geodl.store import WORK_FOLDER, held, key_of
 from geodl.task import TASKS
 from geodl.tiles import Window
 from geodl.vector import ClassRaster, ConfidenceRaster
 from geodl.vector.files import read_rows
 from geodl.vector.source import class_raster, grid_of_file
 
+Scores = Iterator[tuple[int, int, np.ndarray]]
+"""First row, first column and scores of windows."""
+
 CLASSES = (STILL, ClassSpec(value=CHANGED, name="changed", color="#d7301f"))
 SCORE = f"{NAME}_score"
-_LARGEST_SMOOTH = 101
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChangeOptions:
-    """How change is found.
-
-    Parameters
-    ----------
-    method : str
-        Row of `METHODS`.
-    threshold : str
-        Row of `THRESHOLDS`, or a score as text.
-    smooth : int
-        Side in pixels, odd, of the square around each pixel over which differences are averaged.
-    min_area : float
-        Square metres below which a patch, changed or not, goes to what is around it.
-
-    Raises
-    ------
-    OptionError
-        A value is not possible.
-    """
-
-    method: str = "cva"
-    threshold: str = "otsu"
-    smooth: int = 3
-    min_area: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise OptionError(f"--method {self.method}", "is unknown", f"use {', '.join(METHODS)}")
-        check_threshold(self.threshold)
-        if not (1 <= self.smooth <= _LARGEST_SMOOTH and self.smooth % 2):
-            raise OptionError(
-                f"--smooth {self.smooth}", "is no side with a pixel in the middle", "use 1, 3, 5, 7, ..."
-            )
-        if not 0 <= self.min_area < float("inf"):
-            raise OptionError(
-                f"--min-area {self.min_area:g}", "it is not a number from 0 on", "give 0 or more"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +70,14 @@ class Found:
     polygons: int
 
 
-def find_changes(pair: xr.DataArray, out: Path, options: ChangeOptions) -> Found:
+def find_changes(
+    pair: xr.DataArray, out: Path, options: ChangeOptions, *, stop: Event | None = None
+) -> Found:
     """Find change in a pair of dates and publish it as ``out/<name of the pair>``.
 
-    The pair is read three times: for the sample to which the method is fitted, for the scores, and for the
-    picture. Memory does not grow with the number of rows.
+    The pair is read a few times: for the sample to which the method is fitted, for the scores, and for the
+    pictures. Memory does not grow with the number of rows. A product that is there already, of the same
+    files, method and options, is left as it is.
 
     Parameters
     ----------
@@ -110,54 +86,132 @@ def find_changes(pair: xr.DataArray, out: Path, options: ChangeOptions) -> Found
     out : pathlib.Path
         Folder of products.
     options : ChangeOptions
+    stop : threading.Event, optional
+        Once it is set, the work is given up soon.
 
     Raises
     ------
     SceneError
         Too little data, or the dates do not differ.
     ProductError
-        The product cannot be written; the folder is absent or still holds the previous product.
+        The product cannot be written, or the work was given up; the folder is absent or still holds the
+        previous product.
     """
+    final = out / safe_name(str(pair.name))
+    if is_there(final, pair, options):
+        return _found(final)
+    model = model_for(pair, options.model) if METHODS[options.method].needs_model else None
     dates = dates_of(pair.isel(time=0), pair.isel(time=1))
-    with stage(out, str(pair.name), inputs=pair.attrs["source"]) as product:
-        measure = fit_measure(options.method, dates)
-        method = {"name": options.method, **measure.report()}
-        provenance = provenance_of(pair, method, asdict(options))
-        path, histogram = product.path(f"{SCORE}.tif"), ScoreHistogram()
-        layer = RasterLayer(
-            dtype="float32",
-            nodata=float("nan"),
-            overview="average",
-            descriptions=("times the usual difference",),
-            tags=tags_of(provenance),
-        )
-        windows = _scores(dates, measure, options.smooth, histogram)
-        write_cog_windows(windows, path, grid=RasterGrid.of(dates.before), layer=layer)
-        threshold = threshold_of(options.threshold, histogram)
-        write_style(_score_style(2 * threshold or 1.0), product.path(f"{SCORE}.qml"))
-        provenance["method"]["threshold"] = threshold
-        raster = _cut(path, dates, threshold)
-        polygons = write_change(
+    with (
+        held((out / WORK_FOLDER / final.name).absolute()) as work,
+        stage(out, str(pair.name), inputs=pair.attrs["source"]) as product,
+    ):
+        measure = fit_measure(options.method, dates, model=model, kept=work / _key(pair, options))
+        provenance = provenance_of(pair, _method(options, measure), _told(options))
+        windows = _scores(dates, measure, options.smooth, stop or Event())
+        threshold = _write_scores(product, dates, windows, options, provenance)
+        raster = _cut(product.path(f"{SCORE}.tif"), dates, threshold)
+        if options.suppress_shift:
+            raster = _without_shifts(raster, dates, options.suppress_shift)
+        write_change(
             product,
             without_small(raster, options.min_area) if options.min_area else raster,
             dates,
             classes=CLASSES,
             provenance=provenance,
             times=times_of(pair),
-            score=ConfidenceRaster(shape=raster.shape, read=partial(read_rows, path, 1)),
+            score=ConfidenceRaster(
+                shape=raster.shape, read=partial(read_rows, product.path(f"{SCORE}.tif"), 1)
+            ),
         )
+        write_quality(product, pair, provenance)
         _draw(product, pair, dates)
-        folder = product.commit(provenance)
-    return Found(folder=folder, threshold=threshold, polygons=polygons)
+        spec = MethodSpec(
+            name=options.method, title=METHODS[options.method].title, task="change", classes=CLASSES
+        )
+        write_rest(product, pair, spec, provenance)
+        product.commit(provenance)
+        for leftover in work.iterdir():  # of earlier methods and inputs, too
+            shutil.rmtree(leftover, ignore_errors=True)
+    return _found(final)
 
 
-def _scores(
-    dates: Dates, measure: Measure, smooth: int, histogram: ScoreHistogram
-) -> Iterator[tuple[int, int, np.ndarray]]:
+def is_there(final: Path, pair: xr.DataArray, options: ChangeOptions) -> bool:
+    """Whether a folder holds the product of exactly these files, method and options already."""
+    wanted = provenance_of(pair, {}, _told(options))
+    wanted.pop("method")  # what was fitted is not known beforehand
+    if not is_product_of(final, wanted, pair.attrs["source"]):
+        return False
+    if not METHODS[options.method].needs_model:
+        return True
+    made = (read_manifest(final) or {})["method"].get("model", {})
+    return bool(made.get("hash") == model_for(pair, options.model).hash)
+
+
+def _told(options: ChangeOptions) -> dict[str, Any]:
+    """Return the options but the place of a model, whose name and hash are told with the method."""
+    return {key: value for key, value in asdict(options).items() if key != "model"}
+
+
+def _found(final: Path) -> Found:
+    import pyogrio
+
+    method = (read_manifest(final) or {})["method"]
+    layer = pyogrio.read_info(final / f"{NAME}.gpkg", layer=NAME, force_feature_count=True)
+    return Found(folder=final, threshold=method["threshold"], polygons=layer["features"])
+
+
+def _key(pair: xr.DataArray, options: ChangeOptions) -> str:
+    """Stand for the dates, how they were read and brought together, and the method."""
+    description = provenance_of(pair, {"name": options.method}, {})
+    modified = [Path(path).stat().st_mtime_ns for path in pair.attrs["source"]]
+    return key_of({**description, "modified": modified})
+
+
+def _method(options: ChangeOptions, measure: Measure) -> dict[str, Any]:
+    method = METHODS[options.method]
+    return {"name": options.method, "title": method.title, "task": "change", **measure.report()}
+
+
+def _write_scores(
+    product: Product, dates: Dates, windows: Scores, options: ChangeOptions, provenance: dict[str, Any]
+) -> float:
+    """Write the raster of scores and its style; return the threshold, which the provenance gets, too."""
+    histogram = ScoreHistogram()
+    layer = RasterLayer(
+        dtype="float32",
+        nodata=float("nan"),
+        overview="average",
+        descriptions=("times the usual difference",),
+        tags=tags_of(provenance),
+    )
+
+    def counted() -> Scores:
+        for row, column, scores in windows:
+            histogram.add(scores)
+            yield row, column, scores
+
+    write_cog_windows(counted(), product.path(f"{SCORE}.tif"), grid=RasterGrid.of(dates.before), layer=layer)
+    threshold = threshold_of(options.threshold, histogram)
+    write_style(_score_style(2 * threshold or 1.0), product.path(f"{SCORE}.qml"))
+    provenance["method"]["threshold"] = threshold
+    return threshold
+
+
+def _without_shifts(raster: ClassRaster, dates: Dates, k: int) -> ClassRaster:
+    taken_back, width = shift_filter(dates, k), raster.shape[1]
+
+    def read(start: int, stop: int) -> np.ndarray:
+        return taken_back(raster.read(start, stop), Window(start, 0, stop - start, width))
+
+    return replace(raster, read=read)
+
+
+def _scores(dates: Dates, measure: Measure, smooth: int, stop: Event) -> Scores:
     for window in dates.windows():
-        scores = score_window(dates, measure, window, smooth)
-        histogram.add(scores)
-        yield window.row, window.col, scores
+        if stop.is_set():
+            raise ProductError("geodl change", "the run was stopped", "run it again")
+        yield window.row, window.col, score_window(dates, measure, window, smooth)
 
 
 def _cut(path: Path, dates: Dates, threshold: float) -> ClassRaster:

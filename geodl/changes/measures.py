@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -11,25 +13,50 @@ from geodl.alignment.irmad import Alteration, fit_alteration
 from geodl.alignment.sample import Sample, sample_pixels
 from geodl.errors import SceneError
 
+if TYPE_CHECKING:
+    from geodl.models.bundle import Model
+
 _NORMAL = 1.4826  # times the median of absolute deviations: the standard deviation of a normal distribution
 
 
 class Measure(Protocol):
-    """Measures the difference of pixels, each by itself."""
+    """Measures the difference of pixels, by themselves or with what is around them."""
+
+    @property
+    def halo(self) -> int:
+        """Pixels around a window that decide on those in it: a multiple of the stride."""
+
+    @property
+    def stride(self) -> int:
+        """Windows must begin and end at multiples of so many pixels from the origin of the scene."""
 
     def squares(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Return squared differences in units of those of unchanged pixels, about 1 where nothing changed.
 
-        Dates are float64 (bands, rows, columns); what is NaN there is NaN here. Returns float64
-        (rows, columns).
+        Dates are float64 (bands, rows, columns); pixels that are NaN at either date count for nothing.
+        Returns float64 (rows, columns), of which the outer `halo` pixels mean nothing.
         """
 
     def report(self) -> dict[str, Any]:
         """Say as JSON what was fitted."""
 
 
+class PixelByPixel:
+    """What holds for measures that look at nothing around a pixel."""
+
+    @property
+    def halo(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def stride(self) -> int:
+        """Windows may begin anywhere."""
+        return 1
+
+
 @dataclass(frozen=True, kw_only=True)
-class ChangeVectors:
+class ChangeVectors(PixelByPixel):
     """The length of the vector of band differences.
 
     Change vector analysis: W. A. Malila, "Change vector analysis: an approach for detecting forest changes
@@ -61,7 +88,7 @@ class ChangeVectors:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlterationSquares:
+class AlterationSquares(PixelByPixel):
     """The chi-square of `geodl.alignment.irmad`, divided by its degrees of freedom."""
 
     names: tuple[str, ...]
@@ -81,39 +108,99 @@ class AlterationSquares:
         }
 
 
-def _change_vectors(dates: Dates, sample: Sample) -> Measure:
-    differences = sample.after - sample.before
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a measure is fitted to."""
+
+    dates: Dates
+    model: "Model | None" = None
+    """For methods that compare what a network sees."""
+    kept: Path | None = None
+    """Folder in which a method that takes long leaves what it has learnt, for a run that goes on."""
+
+    @cached_property
+    def sample(self) -> Sample:
+        """About half a million pixels, read in one pass."""
+        return sample_pixels(self.dates)
+
+    @property
+    def pair(self) -> str:
+        """Names of both scenes, for errors."""
+        return f"scenes {self.dates.before.name} and {self.dates.after.name}"
+
+
+def _change_vectors(given: Given) -> Measure:
+    differences = given.sample.after - given.sample.before
     centre = np.median(differences, axis=0)
     spread = _NORMAL * np.median(np.abs(differences - centre), axis=0)
     # More than half of the pixels differ alike: of scenes without noise, such as drawn ones.
     spread = np.where(spread > 0, spread, differences.std(axis=0))
     if not (spread > 0).any():
         raise SceneError(
-            f"scenes {dates.before.name} and {dates.after.name}",
-            "hold the same values at both dates",
-            "check that the files are of two dates",
+            given.pair, "hold the same values at both dates", "check that the files are of two dates"
         )
     return ChangeVectors(
-        names=dates.names,
+        names=given.dates.names,
         centre=tuple(map(float, centre)),
         weights=tuple(float(1 / one) if one > 0 else 0.0 for one in spread),
     )
 
 
-def _alteration(dates: Dates, sample: Sample) -> Measure:
-    return AlterationSquares(names=dates.names, alteration=fit_alteration(sample))
+def _alteration(given: Given) -> Measure:
+    return AlterationSquares(names=given.dates.names, alteration=fit_alteration(given.sample))
 
 
-METHODS: dict[str, Callable[[Dates, Sample], Measure]] = {"cva": _change_vectors, "irmad": _alteration}
-"""Ways to measure change without labels, fitted to a sample of the pixels."""
+def _features(given: Given) -> Measure:
+    from geodl.changes.features import fit_features  # loads torch
+
+    assert given.model is not None
+    return fit_features(given.dates, given.model)
 
 
-def fit_measure(method: str, dates: Dates) -> Measure:
-    """Fit a row of `METHODS` to a pair of dates, of which it reads about half a million pixels in one pass.
+def _translation(given: Given) -> Measure:
+    from geodl.changes.translation import fit_translation  # loads torch
+
+    return fit_translation(given.dates, given.kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A way to measure change without labels."""
+
+    title: str
+    fit: Callable[[Given], Measure]
+    needs_model: bool = False
+    """It compares what the network of a model sees."""
+
+
+METHODS: dict[str, Method] = {
+    "cva": Method(title="Change vectors", fit=_change_vectors),
+    "irmad": Method(title="IR-MAD", fit=_alteration),
+    "features": Method(title="Differences of deep features", fit=_features, needs_model=True),
+    "translation": Method(title="Prediction of each date from the other", fit=_translation),
+}
+"""Ways to measure change without labels, fitted to a part of the pixels."""
+
+
+def fit_measure(
+    method: str, dates: Dates, *, model: "Model | None" = None, kept: Path | None = None
+) -> Measure:
+    """Fit a row of `METHODS` to a pair of dates, of which it reads a part in one pass.
+
+    Parameters
+    ----------
+    method : str
+    dates : Dates
+    model : Model, optional
+        For the methods that need one; it must fit the dates.
+    kept : pathlib.Path, optional
+        Folder for what took long to learn: a run that was interrupted finds it there.
 
     Raises
     ------
     SceneError
         Too few pixels hold data at both dates, a band has one value only, or the dates do not differ.
+    OptionError
+        The network of the model has no features to compare.
     """
-    return METHODS[method](dates, sample_pixels(dates))
+    return METHODS[method].fit(Given(dates=dates, model=model, kept=kept))

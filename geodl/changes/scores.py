@@ -32,14 +32,27 @@ def score_window(dates: Dates, measure: Measure, window: Window, smooth: int) ->
     """
     reach = smooth // 2
     wide = Window(window.row - reach, window.col - reach, window.height + 2 * reach, window.width + 2 * reach)
-    before, after = (date.astype(np.float64) for date in dates.read(wide))
-    squares = measure.squares(before, after)
-    known = np.isfinite(np.concatenate([before, after])).all(axis=0)
+    seen = _seen(wide, measure)
+    before, after = (date.astype(np.float64) for date in dates.read(seen))
+    inside = wide.relative_to(seen).slices
+    squares = measure.squares(before, after)[inside]
+    known = np.isfinite(np.concatenate([before, after])).all(axis=0)[inside]
     total = _summed(np.where(known, squares, 0), smooth)
     count = _summed(known.astype(np.float64), smooth)
     inner = known[reach : reach + window.height, reach : reach + window.width]
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=inner)
     return np.sqrt(mean).astype(np.float32)
+
+
+def _seen(window: Window, measure: Measure) -> Window:
+    """Return what must be read for a window: the halo around it, in whole strides from the origin."""
+    spans = []
+    for start, length in ((window.row, window.height), (window.col, window.width)):
+        first = (start - measure.halo) // measure.stride * measure.stride
+        last = -(-(start + length + measure.halo) // measure.stride) * measure.stride
+        spans.append((first, last - first))
+    (row, height), (col, width) = spans
+    return Window(row, col, height, width)
 
 
 def _summed(values: np.ndarray, side: int) -> np.ndarray:

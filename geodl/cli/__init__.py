@@ -13,6 +13,8 @@ from geodl.cli.demo import demo
 from geodl.cli.doctor import doctor
 from geodl.cli.examples import add_examples
 from geodl.cli.explain import explain
+from geodl.cli.guide import point_to_page
+from geodl.cli.help import show_help
 from geodl.cli.info import info
 from geodl.cli.models import models
 from geodl.cli.predict import predict
@@ -38,11 +40,15 @@ INTERRUPTED = 130  # as shells report SIGINT
 class _Commands(click.Group):
     """Prints a `GeodlError` as one message and exits with its status; other errors keep their traceback."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature of click
+        return list(self.commands)  # in the order in which one comes to need them, not that of the alphabet
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except GeodlError as error:
             click.secho(f"error: {error}", err=True, fg="red")
+            point_to_page(error)
             ctx.exit(error.exit_status)
         except KeyboardInterrupt:
             message = "stopped: what is finished is kept, and the same command goes on from there"
@@ -55,18 +61,20 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="geodl")
 def main() -> None:
-    """Satellite and aerial rasters in, georeferenced land cover maps out."""
+    """Satellite and aerial rasters in, georeferenced maps out: land cover, buildings, roads, change."""
     for variable, value in SETTINGS.items():
         os.environ.setdefault(variable, value)
     keep_heap()  # before any library starts a thread
 
 
 for command in (
+    demo,
     info,
     models,
     predict,
     change,
     run,
+    view,
     vectorize,
     train,
     pretrain,
@@ -74,9 +82,8 @@ for command in (
     sample,
     audit,
     explain,
-    demo,
     doctor,
-    view,
+    show_help,
 ):
     main.add_command(command)
 add_examples(main)

@@ -11,6 +11,7 @@ from geodl.errors import OptionError
 if TYPE_CHECKING:
     from geodl.changes.compare import Compared
 
+METHODS = ("cva", "irmad", "features", "translation")  # of `geodl.changes`, without loading it
 COMPARE = "compare"
 # What `geodl.changes.compare_maps` takes of the options of scenes and pairs, and what they are unless typed.
 _OF_MAPS = ("grid", "dates", "crs")
@@ -28,27 +29,32 @@ _UNUSED: dict[str, Any] = {
     "stack": False,
     "threshold": "otsu",
     "smooth": 3,
+    "model": None,
+    "suppress_shift": 0,
 }
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="BEFORE AFTER")
-@click.option("--method", type=click.Choice(["cva", "irmad", COMPARE]), default="cva", show_default=True,
-              help="Change vectors, IR-MAD, or a comparison of two class maps.")  # fmt: skip
+@click.option("--method", type=click.Choice([*METHODS, COMPARE]), default="cva", show_default=True,
+              help="Change vectors, IR-MAD, deep features, prediction of each date from the other, or a "
+              "comparison of two class maps.")  # fmt: skip
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder; one folder per pair inside."
 )
+@click.option("--model", help="Of --method features: whose features; default: a bundled one that fits.")
 @click.option("--threshold", default="otsu", show_default=True,
-              help="Score that parts changed from unchanged: otsu, ki, or a number.")  # fmt: skip
+              help="Score that parts changed from unchanged: otsu, otsu3, ki, or a number.")  # fmt: skip
 @click.option("--smooth", type=int, default=3, show_default=True, metavar="PIXELS",
               help="Average differences over squares of this side; 1: each pixel alone.")  # fmt: skip
 @click.option("--min-area", type=float, default=0.0, metavar="M2",
               help="Smaller patches, changed or not, go to what is around them.")  # fmt: skip
+@click.option("--suppress-shift", type=click.IntRange(0, 5), default=0, metavar="PIXELS",
+              help="Take back changes that a shift of up to so many pixels explains.")  # fmt: skip
 @scene_options
 @pair_options
 def change(
-    files: tuple[str, ...], method: str, out: Path, threshold: str, smooth: int, min_area: float,
-    **options: Any,
+    files: tuple[str, ...], method: str, out: Path, min_area: float, **options: Any,
 ) -> None:  # fmt: skip
     """Find what changed between two dates without a model, or compare two class maps.
 
@@ -67,10 +73,10 @@ def change(
         )
     reading, pairing = reading_of(options), take_pairing(options)
     if method == COMPARE:
-        asked = {**reading, **pairing, **options, "threshold": threshold, "smooth": smooth}
-        _compare(files, out, asked, min_area)
+        _compare(files, out, {**reading, **pairing, **options}, min_area)
         return
-    chosen = ChangeOptions(method=method, threshold=threshold, smooth=smooth, min_area=min_area)
+    options.pop("stack")
+    chosen = ChangeOptions(method=method, min_area=min_area, **options)
     source = pair_source(files, reading, pairing)
     with tidy_end():
         found = find_changes(source.open(), out, chosen)

@@ -16,11 +16,20 @@ import click
 @click.option(
     "--scenes",
     type=click.Path(path_type=Path),
-    help="Folder of sample scenes; default: those of the checkout.",
+    help="Folder of scenes; default: the sample scenes that came with geodl.",
 )
-def demo(out: Path, scenes: Path | None) -> None:
+@click.option(
+    "--copy",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Map nothing: copy the sample scenes and their truth into this new folder, to try commands on.",
+)
+def demo(out: Path, scenes: Path | None, folder: Path | None) -> None:
     """Map the sample scenes with the bundled models, and compare with their truth."""
-    from geodl.demo import run_demo, sample_scenes
+    from geodl.demo import copy_scenes, run_demo, sample_scenes
 
+    if folder is not None:
+        click.echo(f"scenes in {copy_scenes(scenes or sample_scenes(), folder)}")
+        return
     for line in run_demo(out, scenes or sample_scenes()):
         click.echo(line)

@@ -39,9 +39,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "sample": ("geodl sample landcover.tif --n 500 --out points.gpkg",),
     "audit": ("geodl audit scene.tif --model my-model --out seams.png",),
     "explain": ("geodl explain scene.tif --model my-model --at 691200,5335800 --out why",),
-    "demo": ("geodl demo --out demo",),
+    "demo": ("geodl demo --out demo", "geodl demo --copy sample_scenes"),
     "doctor": ("geodl doctor",),
     "view": ("geodl view maps",),
+    "help": ("geodl help", "geodl help bands"),
 }
 
 

@@ -35,6 +35,7 @@ _UNUSED: dict[str, Any] = {
 )
 @scene_options
 @pair_options
+@click.option("--masks", help="A series: rasters that are 0 where each date is hidden; a quoted pattern.")
 @click.option(
     "--block",
     type=click.IntRange(min=1),
@@ -58,15 +59,24 @@ _UNUSED: dict[str, Any] = {
     is_flag=True,
     help="Average eight views, turned and mirrored, and write how they differ; eight times the work.",
 )
+@click.option(
+    "--suppress-shift",
+    type=click.IntRange(0, 5),
+    default=0,
+    metavar="PIXELS",
+    help="Two dates: take back changes that a shift of up to so many pixels explains.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what it would take: blocks, memory, disk, time.")
 def predict(
-    files: tuple[str, ...], model: str, out: Path, stack: bool, scheduler: str | None, dry_run: bool,
-    **options: Any,
+    files: tuple[str, ...], model: str, out: Path, stack: bool, masks: str | None, scheduler: str | None,
+    dry_run: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Map each SCENE with a model: GeoTIFF, polygons, styles, manifest.
 
     A model of change compares two: geodl predict BEFORE AFTER. Each is a raster, or the files of its bands: a
     quoted pattern ('before/*.tif') or a folder.
+
+    A model of a series takes all files together as its dates, and each folder as a series of its own.
     """
     from geodl.cli.ending import tidy_end
     from geodl.cli.progress import Show
@@ -76,7 +86,7 @@ def predict(
     reading, pairing = reading_of(options), take_pairing(options)
     run = RunOptions(**{**options, "products": tuple(options["products"].split(","))})
     loaded = load_model(model)
-    sources = _sources(files, loaded, reading, pairing, stack=stack)
+    sources = _sources(files, loaded, reading, pairing, stack=stack, masks=masks)
     if dry_run:
         for source in sources:
             _tell_plan(source, loaded, run)
@@ -91,11 +101,18 @@ def predict(
 
 
 def _sources(
-    files: tuple[str, ...], model: "Model", reading: dict[str, Any], pairing: dict[str, Any], *, stack: bool
-) -> "list[Source]":
+    files: tuple[str, ...], model: "Model", reading: dict[str, Any], pairing: dict[str, Any], *, stack: bool,
+    masks: str | None,
+) -> "list[Source]":  # fmt: skip
     from geodl.pairs import pair_source
     from geodl.sources import files_source
 
+    if model.spec.calendar is not None:
+        return _series(files, model, reading, {**pairing, "stack": stack, "masks": masks})
+    if masks is not None:
+        raise OptionError(
+            "--masks", f"means nothing to model {model.spec.name}, which maps no series", "use --mask"
+        )
     if TASKS[model.spec.task].dates == 2:
         return [pair_source(files, reading, pairing)]
     if pairing != _UNUSED:
@@ -105,6 +122,21 @@ def _sources(
             "leave them out, or take a model of the task change",
         )
     return [files_source(paths, reading) for paths in files_of_scenes(files, stack)]
+
+
+def _series(
+    files: tuple[str, ...], model: "Model", reading: dict[str, Any], options: dict[str, Any]
+) -> "list[Source]":
+    from geodl.series import series_sources
+
+    alike = {name: options.pop(name) for name in ("coregister", "normalise", "after_reading")}
+    if any(value != _UNUSED[name] for name, value in alike.items()):
+        raise OptionError(
+            "--coregister, --normalise and --after-...",
+            f"mean nothing to model {model.spec.name}, which maps a series of dates",
+            "leave them out",
+        )
+    return series_sources(files, reading, options)
 
 
 def _tell_plan(source: "Source", model: "Model", run: "RunOptions") -> None:

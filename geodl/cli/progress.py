@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from geodl.batch import Entry, Outcome, SceneRun, Watch
+from geodl.cli.guide import point_to_page
 from geodl.errors import GeodlError
 from geodl.words import duration, progress_line
 
@@ -101,6 +102,8 @@ def _complain(outcome: Outcome) -> None:
     if not isinstance(outcome.error, GeodlError):  # a fault of the program keeps its traceback
         click.echo("".join(traceback.format_exception(outcome.error)), err=True)
     click.secho(f"error: {_said(outcome)}", err=True, fg="red")
+    if isinstance(outcome.error, GeodlError):
+        point_to_page(outcome.error)
 
 
 def _said(outcome: Outcome) -> str:

@@ -3,6 +3,7 @@
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,20 +23,21 @@ def run(
 
     SCENE is a raster, a quoted pattern ('scenes/*.tif'), a list of them (list.txt or @list), or a STAC
     ItemCollection (items.json). Where WORKFLOW.yaml has scenes: pairs: [...], files are sorted into pairs of
-    dates by their names. Products that are there already are left alone. What became of each
-    scene also stands in run.json under --out.
+    dates by their names; with change: {...} in the place of a model, what changed is found without
+    one. Products that are there already are left alone. What became of each scene also stands in run.json
+    under --out.
     """
     from geodl.batch import Record, connect, failed_sources
     from geodl.cli.ending import tidy_end
     from geodl.cli.progress import Show, print_summary
-    from geodl.job import run_scenes
+    from geodl.job import run_changes, run_scenes
     from geodl.models.bundle import load_model
     from geodl.pairs import find_pairs
     from geodl.sources import find_sources
     from geodl.workflow import load_workflow
 
     plan = load_workflow(workflow)
-    model = load_model(plan.model)
+    model = None if plan.model is None else load_model(plan.model)
     said = plan.scenes
     if said.pairs is not None:
         sources = find_pairs(scenes, said.pairs, said.reading, said.pairing)
@@ -49,10 +51,15 @@ def run(
             return
     about = {
         "workflow": plan.model_dump(mode="json"),
-        "model": {"name": model.spec.name, "hash": model.hash},
+        **({} if model is None else {"model": {"name": model.spec.name, "hash": model.hash}}),
     }
     with tidy_end(), closing(Record(out, about)) as record, connect(scheduler) as client, Show() as show:
-        outcomes = run_scenes(sources, model, out, plan.run, client=client, watches=(show, record))
+        shared: dict[str, Any] = {"client": client, "watches": (show, record)}
+        if model is not None:
+            outcomes = run_scenes(sources, model, out, plan.run, **shared)
+        else:
+            assert plan.change is not None
+            outcomes = run_changes(sources, out, plan.change, **shared)
         record.complete()
     print_summary(outcomes)
     if any(outcome.status == "failed" for outcome in outcomes):

@@ -65,5 +65,16 @@ def reading_of(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def files_of_scenes(files: tuple[str, ...], stack: bool) -> list[list[str]]:
-    """Return the files of each scene: one each, or with `stack` all of one."""
-    return [list(files)] if stack else [[file] for file in files]
+    """Return the files of each scene: one each, or with `stack` all of one; quoted patterns are looked up.
+
+    Raises
+    ------
+    OptionError
+        A pattern matches nothing.
+    """
+    from geodl.sources import matches
+
+    found = [path for file in files for path in matches(file)]
+    if not found:
+        return []
+    return [found] if stack else [[path] for path in found]

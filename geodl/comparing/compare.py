@@ -10,7 +10,9 @@ import xarray as xr
 from geodl.comparing.measure import Reading, Task, measure
 from geodl.comparing.row import Row
 from geodl.errors import GeodlError, OptionError
+from geodl.match import check_fit
 from geodl.models.bundle import Model
+from geodl.predict import scene_for
 
 
 def compare_models(
@@ -66,6 +68,9 @@ def compare_models(
             f"{len(labels)} files for {len(scenes)} scenes",
             "give one for each scene, in their order",
         )
+    for model in models:  # before minutes are spent on those that do fit
+        for scene in scenes:
+            check_fit(scene_for(scene, model.spec), model.spec)
     reading = Reading(attribute=attribute, background=background, mapping=mapping)
     rows = []
     for model in models:

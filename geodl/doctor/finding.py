@@ -46,4 +46,4 @@ def examine(name: str, check: Check) -> list[Finding]:
     return findings if isinstance(findings, list) else [findings]
 
 
-REINSTALL = "install again into a fresh environment: python -m venv new; new/bin/pip install geodl"
+REINSTALL = "install again into a fresh environment: python -m venv new; new/bin/pip install WHEEL"

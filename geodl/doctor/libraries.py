@@ -21,6 +21,8 @@ EXTRAS = {
     "stac": "scenes of STAC catalogues",
     "onnx": "models in ONNX",
     "explain": "more ways to explain a map",
+    "explore": "layers on a map to pan and zoom, in a notebook",
+    "view": "geodl view",
     "cluster": "clusters with a queue, and several GPUs",
 }
 """Extras that a user may want, and what for."""
@@ -40,7 +42,7 @@ def _geodl() -> Finding:
     try:
         installed = version("geodl")
     except PackageNotFoundError:
-        cure = "pip install geodl, or pip install -e . in its folder"
+        cure = "pip install its wheel, or pip install -e . in its folder"
         return Finding(name="geodl", state="warn", found=f"{found}, not installed", cure=cure)
     if installed != geodl.__version__:
         cure = "pip install --force-reinstall --no-deps geodl"

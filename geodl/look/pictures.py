@@ -15,7 +15,16 @@ def shown_bands(names: Sequence[str]) -> tuple[int, int, int]:
 
     >>> shown_bands(["blue", "green", "red", "nir"]), shown_bands(["vv", "vh"])
     ((2, 1, 0), (0, 0, 0))
+
+    Of the steps of a calendar an early, a middle and a late one: what is grey has not changed.
+
+    >>> shown_bands(["01.ndvi", "01.gap", "02.ndvi", "02.gap", "03.ndvi", "03.gap"])
+    (0, 2, 4)
     """
+    first = next((name for name in names if name.partition(".")[0].isdigit()), "").partition(".")[2]
+    steps = [number for number, name in enumerate(names) if first and name.partition(".")[2] == first]
+    if len(steps) > 1:
+        return steps[len(steps) // 6], steps[len(steps) // 2], steps[len(steps) * 5 // 6]
     for red, green, blue in _COMPOSITES:
         if {red, green, blue} <= set(names):
             return names.index(red), names.index(green), names.index(blue)

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from geodl.block import Job
+import xarray as xr
+
 from geodl.map_project.imagery import dates_of, imagery_layers
+from geodl.models.method import MethodSpec
+from geodl.models.spec import ModelSpec
 from geodl.publish import Product, RasterGrid
 from geodl.publish.project import Bounds, Group, MapProject, layers_of_folder, metres_per_unit, write_project
 from geodl.task import TASKS
@@ -16,7 +19,9 @@ FILE = "map.qgz"
 _SCREEN = 0.00025  # metres of a pixel on a screen
 
 
-def write_map_project(product: Product, job: Job, provenance: Mapping[str, Any]) -> Path:
+def write_map_project(
+    product: Product, scene: xr.DataArray, spec: ModelSpec | MethodSpec, provenance: Mapping[str, Any]
+) -> Path:
     """Write ``map.qgz`` for the files of a product, all of which are written.
 
     Raises
@@ -26,7 +31,7 @@ def write_map_project(product: Product, job: Job, provenance: Mapping[str, Any])
     ProductError
         A file of the product cannot be read, or the project not be written.
     """
-    task, grid = TASKS[job.model.spec.task], RasterGrid.of(job.scene)
+    task, grid = TASKS[spec.task], RasterGrid.of(scene)
     extent = _bounds(grid)
     vectors, result = layers_of_folder(
         product.folder,
@@ -36,14 +41,14 @@ def write_map_project(product: Product, job: Job, provenance: Mapping[str, Any])
         smallest_scale=_scale(grid, extent),
     )
     project = MapProject(
-        title=f"{task.title}: {job.scene.name}",
-        subtitle=" · ".join([job.model.spec.title or job.model.spec.name, *dates_of(job.scene)]),
-        source=_source(job, grid, provenance),
-        licence=job.model.spec.licence,
+        title=f"{task.title}: {scene.name}",
+        subtitle=" · ".join([spec.title or spec.name, *dates_of(scene)]),
+        source=_source(spec, grid, provenance),
+        licence=spec.licence,
         legend=task.title,
         crs=grid.crs,
         extent=extent,
-        groups=(vectors, result, Group(title="Imagery", layers=imagery_layers(product, job.scene))),
+        groups=(vectors, result, Group(title="Imagery", layers=imagery_layers(product, scene))),
     )
     return write_project(project, product.path(FILE))
 
@@ -62,10 +67,10 @@ def _scale(grid: RasterGrid, extent: Bounds) -> float | None:
     return float(f"{(extent.right - extent.left) / grid.width * metres / _SCREEN:.2g}")
 
 
-def _source(job: Job, grid: RasterGrid, provenance: Mapping[str, Any]) -> tuple[str, ...]:
-    spec = job.model.spec
+def _source(spec: ModelSpec | MethodSpec, grid: RasterGrid, provenance: Mapping[str, Any]) -> tuple[str, ...]:
     inputs = ", ".join(row["name"] for row in provenance["inputs"])
-    model = f"Model: {spec.name}" + (f" (licence: {spec.licence})" if spec.licence else "")
+    kind = "Model" if isinstance(spec, ModelSpec) else "Method"
+    made = f"{kind}: {spec.name}" + (f" (licence: {spec.licence})" if spec.licence else "")
     known = None if grid.crs is None else grid.crs.to_authority()
     place = "without georeference" if grid.crs is None else ":".join(known) if known else "CRS of the scene"
-    return (f"Imagery: {inputs}", " · ".join((model, place, f"made with geodl {provenance['geodl']}")))
+    return (f"Imagery: {inputs}", " · ".join((made, place, f"made with geodl {provenance['geodl']}")))

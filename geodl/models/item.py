@@ -29,6 +29,7 @@ _CLASSES = (*_OUTPUT, "classification:classes")
 _CHECKSUM = ("assets", "weights", "file:checksum")
 _IN_MLM = {"name", "title", "architecture", "bands", "classes", "tile", "weights_sha256"}
 _OWN = tuple(field for field in ModelSpec.model_fields if field not in _IN_MLM)
+_RARE = {"calendar"}  # said only of models that have one
 _FROM_CATALOGUES = ("links", "collection", "geometry", "bbox")
 
 Place = tuple[str | int, ...]
@@ -72,7 +73,7 @@ def to_item(spec: ModelSpec) -> dict[str, Any]:
         "mlm:pretrained": True,
         "mlm:input": [_input(spec)],
         "mlm:output": [_output(spec)],
-        **{f"geodl:{name}": content[name] for name in _OWN},
+        **{f"geodl:{name}": content[name] for name in _OWN if name not in _RARE or content[name] is not None},
     }
     return {
         "type": "Feature",

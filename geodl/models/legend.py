@@ -1,5 +1,6 @@
 """All values that a class map can hold, with names and colours: the classes of the model, and more."""
 
+from geodl.models.method import MethodSpec
 from geodl.models.spec import ClassSpec, ModelSpec
 from geodl.task import NO_AFTER, NO_BEFORE, TASKS
 
@@ -11,6 +12,6 @@ GAPS = (
 """Values of a change map where one of the two dates holds no data."""
 
 
-def legend_of(spec: ModelSpec) -> tuple[ClassSpec, ...]:
+def legend_of(spec: ModelSpec | MethodSpec) -> tuple[ClassSpec, ...]:
     """Return the classes of a map; of a change map, also the values that say which date holds no data."""
     return (*spec.classes, *(GAPS if TASKS[spec.task].dates == 2 else ()))

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from geodl.calendars import Calendar
 from geodl.task import TASKS
 
 FORMAT_VERSION = 2  # as in `ModelSpec.format_version`
@@ -105,7 +106,8 @@ class ModelSpec(_Strict):
     the share of pixels that keep their class when the network computes in bfloat16, where measured.
     Class scores are divided by `temperature` before they become probabilities (Guo et al. 2017,
     https://arxiv.org/abs/1706.04599); it moves no pixel to another class. `licence` is that of the weights,
-    ``training.licence`` that of the data. `familiar_sha256` is that of ``familiar.safetensors``, which says
+    ``training.licence`` that of the data. A model with a `calendar` maps series of scenes, and its bands are
+    those of all steps. `familiar_sha256` is that of ``familiar.safetensors``, which says
     what the model has seen; empty where there is none.
     """
 
@@ -120,6 +122,7 @@ class ModelSpec(_Strict):
     dtype: Literal["uint8", "uint16", "int16", "float32"] | None = None
     pixel_size: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     pixel_size_range: tuple[float, float] | None = None
+    calendar: Calendar | None = None
     classes: Annotated[list[ClassSpec], Field(min_length=2, max_length=NODATA_CLASS)]
     tile: Annotated[int, Field(gt=0, le=8192)]
     halo: Annotated[int, Field(ge=0, le=4096)]
@@ -154,6 +157,11 @@ class ModelSpec(_Strict):
         ):
             if len(set(seen)) != len(seen):
                 raise ValueError(f"a {what} occurs twice: {seen}")
+        if self.calendar is not None and self.calendar.bands_of_one_date(self.band_names) is None:
+            raise ValueError(
+                f"the bands are not those of the {self.calendar.steps} steps of the calendar, one step after "
+                "the other, as in 01.ndvi, 01.gap, 02.ndvi, 02.gap"
+            )
         if self.pixel_size_range is not None and not 0 < self.pixel_size_range[0] <= self.pixel_size_range[1]:
             raise ValueError(f"pixel_size_range {self.pixel_size_range} is not (smallest, largest) in metres")
         return self

@@ -18,6 +18,7 @@ from geodl.models.parameters import (
     UnetCompactParameters,
     UnetParameters,
 )
+from geodl.models.series_parameters import LtaeParameters
 from geodl.models.spec import ONNX, ModelSpec
 
 if TYPE_CHECKING:
@@ -144,6 +145,12 @@ def _build_siamese_unet(bands: int, classes: int, parameters: SiameseUnetParamet
     from geodl.models.siamese import SiameseUnet
 
     return SiameseUnet(bands, classes, parameters)
+
+
+def _build_ltae(bands: int, classes: int, parameters: LtaeParameters) -> "nn.Module":
+    from geodl.models.ltae import Ltae
+
+    return Ltae(bands, classes, parameters)
 
 
 def _build_segnet(bands: int, classes: int, parameters: SegnetParameters) -> "nn.Module":
@@ -274,6 +281,14 @@ MODELS: dict[str, Architecture] = {
             parameters=ChangevitParameters,
             build=libraries.build_changevit,
             note="two dates; attention looks at the whole tile: tiles are blended",
+        ),
+        Architecture(
+            name="ltae",
+            title="Lightweight Temporal Attention Encoder (L-TAE)",
+            source="https://arxiv.org/abs/2007.00586, torchgeo",
+            parameters=LtaeParameters,
+            build=_build_ltae,
+            note="many dates; each pixel by itself unless `context` says otherwise: exact with a halo of 0",
         ),
         Architecture(
             name="smp",

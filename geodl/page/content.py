@@ -113,15 +113,14 @@ def _figures(subject: Subject, measured: Measured) -> list[tuple[str, str]]:
 
 def citation(subject: Subject) -> str:
     """One sentence that names what a map was made from and by what."""
-    given, model = subject.provenance, subject.provenance["model"]
+    given, spec = subject.provenance, subject.spec
     title = f"{subject.task.title}: map of {subject.scene.name}"
     sources = ", ".join(str(row["name"]) for row in given["inputs"])
-    spec = subject.spec
-    called = f"{spec.title} ({model['name']})" if spec.title else model["name"]
-    return (
-        f"{title}. Made from {sources} with geodl {given['geodl']} and the model {called}, "
-        f"SHA-256 {model['hash'][:12]}."
-    )
+    called = f"{spec.title} ({spec.name})" if spec.title else spec.name
+    made = f"{title}. Made from {sources} with geodl {given['geodl']}"
+    if "model" not in given:
+        return f"{made} by the method {called}."
+    return f"{made} and the model {called}, SHA-256 {given['model']['hash'][:12]}."
 
 
 def _reading(scene: Mapping[str, Any]) -> list[tuple[str, str]]:

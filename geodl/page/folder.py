@@ -14,11 +14,13 @@ _RASTERS = {
     "probability": "probability of every class, a band for each, in percent",
     "registration": "how well the two dates lie on each other, in percent",
     "change_probability": "probability that something changed, in percent",
+    "change_score": "by how many times the usual difference each pixel differs",
 }
 _SUFFIXES = {
     ".gpkg": "vector layers with attributes and style (GeoPackage)",
     ".qgz": "QGIS project: opens everything here as a finished map",
     ".png": "picture",
+    ".csv": "table",
     ".json": "description for catalogues and programs (JSON)",
     ".md": "text",
 }

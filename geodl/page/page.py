@@ -71,6 +71,7 @@ def render(
 ) -> str:
     """Return the page as HTML."""
     code, policy = script("geodl.page", "map.js")
+    coming = tuple(one for one in _COMING if "model" in subject.provenance or one[0] != MODEL)
     data = map_data(subject, pictures, outlines)
     return (
         templates("geodl.page")
@@ -87,7 +88,7 @@ def render(
             images=[(one, data_uri(one.pixels, photograph=True, quality=_PHOTOGRAPH)) for one in pictures],
             values=data_uri(packed(measured)),
             limits=limits(outlines),
-            files=files_of(folder, subject.task, _COMING),
+            files=files_of(folder, subject.task, coming),
         )
     )
 

@@ -9,6 +9,7 @@ import xarray as xr
 from affine import Affine
 from pyproj import CRS
 
+from geodl.models.method import MethodSpec
 from geodl.models.spec import ClassSpec, ModelSpec
 from geodl.task import TASKS, Task
 from geodl.tiles import Window
@@ -22,7 +23,8 @@ class Subject:
 
     scene: xr.DataArray
     """Lazy, dims (band, y, x); of two dates with bands ``before.*`` and ``after.*``."""
-    spec: ModelSpec
+    spec: ModelSpec | MethodSpec
+    """What made the map."""
     legend: tuple[ClassSpec, ...]
     """All values that the map can hold; see `geodl.models.legend`."""
     windows: tuple[Window, ...]

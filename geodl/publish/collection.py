@@ -74,7 +74,8 @@ def _row(content: bytes) -> _Row | None:
     try:
         item = json.loads(content)
         known, bbox = item["properties"], item.get("bbox")
-        words = (known["title"], known["geodl:model"], known["start_datetime"], known["end_datetime"])
+        maker = known["geodl:model"] if "geodl:model" in known else known["geodl:method"]["name"]
+        words = (known["title"], maker, known["start_datetime"], known["end_datetime"])
         title, model, begin, end = map(str, words)
         box = None if bbox is None else [float(side) for side in bbox]
         pictured = THUMBNAIL in item["assets"]

@@ -162,6 +162,25 @@ def read_manifest(folder: str | Path) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
 
 
+def is_product_of(folder: Path, provenance: Mapping[str, Any], sources: Iterable[str | Path]) -> bool:
+    """Whether a folder holds a whole product whose manifest says all that `provenance` says.
+
+    The sample in the provenance does not cover every byte of an input: no source may be younger either.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return False
+    wanted = json.loads(json.dumps(provenance))
+    if any(manifest.get(key) != value for key, value in wanted.items()):
+        return False
+    try:
+        made = (folder / MANIFEST).stat().st_mtime_ns
+        whole = all((folder / row["path"]).stat().st_size == row["bytes"] for row in manifest["files"])
+        return whole and all(Path(source).stat().st_mtime_ns <= made for source in sources)
+    except (OSError, KeyError, TypeError):  # gone, or no manifest of ours after all
+        return False
+
+
 def _refuse_foreign(final: Path) -> None:
     """Only an older product or an empty folder may be replaced."""
     if not final.exists() and not final.is_symlink():

@@ -57,14 +57,14 @@ class About:
     """Name of the class raster."""
     classes: tuple[ClassSpec, ...]
     """Its values."""
-    model: Mapping[str, Any]
-    """STAC Item of the model."""
+    model: Mapping[str, Any] | None
+    """STAC Item of the model; None where a method without one made the map."""
     provenance: Mapping[str, Any]
     """As in the manifest."""
 
 
 def write_item(folder: Path, about: About) -> None:
-    """Write ``model.json`` and, of all files that a folder then holds, ``item.json``.
+    """Write ``model.json``, if there is a model, and of all files that a folder then holds ``item.json``.
 
     Raises
     ------
@@ -72,7 +72,8 @@ def write_item(folder: Path, about: About) -> None:
         A file cannot be read or written.
     """
     with writing(folder / ITEM):
-        _write_json(folder / MODEL, portable(about.model))
+        if about.model is not None:
+            _write_json(folder / MODEL, portable(about.model))
         _write_json(folder / ITEM, item_of(folder, about))
 
 
@@ -154,7 +155,17 @@ def _projection(grid: RasterGrid) -> dict[str, Any]:
 
 
 def _processing(about: About) -> dict[str, Any]:
-    model, options = about.provenance["model"], about.provenance["options"]
+    options = about.provenance["options"]
+    if about.model is None:
+        method = about.provenance["method"]
+        return {
+            "processing:lineage": f"{about.title} of {about.provenance['scene']['name']} by the method "
+            f"{method['name']}, without a trained model, computed by geodl.",
+            "processing:software": {"geodl": about.provenance["geodl"]},
+            "geodl:method": method,
+            "geodl:options": options,
+        }
+    model = about.provenance["model"]
     return {
         "processing:lineage": f"{about.title} of {about.provenance['scene']['name']} by the model "
         f"{model['name']} ({model['hash'][:16]}), computed by geodl in {options['precision']}.",
@@ -173,6 +184,8 @@ def _links(about: About) -> list[dict[str, Any]]:
         {"rel": "derived_from", "href": _address(source, about.final), "title": Path(_bare(source)).name}
         for source in about.sources
     ]
+    if about.model is None:
+        return scenes
     model = {
         "rel": "derived_from",
         "href": f"./{MODEL}",
@@ -196,7 +209,8 @@ def _address(source: str, folder: Path) -> str:
     if bare != source or "://" in bare:
         return bare
     try:
-        relative = os.path.relpath(source, folder)
+        # The way between two places does not depend on how they were typed, nor on links on the way.
+        relative = os.path.relpath(Path(source).resolve(), folder.resolve())
     except ValueError:  # on another drive of Windows
         return Path(source).absolute().as_uri()
     return quote(Path(relative).as_posix())

@@ -5,5 +5,15 @@ from geodl.scene.info import describe
 from geodl.scene.masks import physical, valid_mask
 from geodl.scene.open import open_scene
 from geodl.scene.pair import open_pair
+from geodl.scene.series import open_series
 
-__all__ = ["as_scene", "describe", "open_pair", "open_scene", "physical", "select_bands", "valid_mask"]
+__all__ = [
+    "as_scene",
+    "describe",
+    "open_pair",
+    "open_scene",
+    "open_series",
+    "physical",
+    "select_bands",
+    "valid_mask",
+]

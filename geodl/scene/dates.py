@@ -46,6 +46,19 @@ def date_of(path: str, tags: Mapping[str, str]) -> str | None:
     return years.pop() if len(years) == 1 and not days else None
 
 
+def period_begin(path: str) -> str | None:
+    """Find the first day of the period that the name of a composite tells: two days, a month apart at most.
+
+    >>> period_begin("STK_022024_2018-08-29_2018-09-13_NDVI.tif"), period_begin("2018-08-29_2020-09-13.tif")
+    ('2018-08-29', None)
+    """
+    days = _days(PurePath(path).stem)
+    if len(days) != 2:
+        return None
+    first, last = map(date.fromisoformat, days)
+    return days[0] if timedelta(0) < last - first <= timedelta(days=31) else None
+
+
 def common_date(dates: Sequence[str | None]) -> str | None:
     """Return the date that all files of a scene agree on, or None."""
     found = set(dates)

@@ -6,13 +6,14 @@
 `plots`         scenes and labels decoded into memory-mapped arrays
 `cache`         decoded scenes kept from run to run
 `split`         spatial blocks with a gap between training and validation
-`split_map`     a picture of them
+`labelled`      how many pixels of each class there are for either
+`split_map`     a picture of them, and `apart`: what they are in words
 `samples`       which windows the network sees
 `augment`       random changes to them
 `weather`       haze, shadow, missing bands
 `origin`        weights of another network to begin with
 `transfer`      what of them is taken
-`losses`        what a wrong prediction costs, by name
+`losses`        what a wrong prediction costs, by name (`topology`: of lines, `lovasz`: of overlap)
 `optimisers`    which weights learn how fast
 `schedules`     the course of the learning rate
 `mix`           samples made of two

@@ -5,7 +5,6 @@ that is killed leaves no half entry that a later one would take for a whole one.
 what they make: what nobody holds is debris and is swept away.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from geodl.errors import ProductError
 
@@ -89,25 +90,24 @@ def _made(root: Path) -> Iterator[Path]:
     """Yield a new folder that is held while it is used, and removed unless it was renamed."""
     # Not by `mkdtemp`, whose folders nobody else may read: a cache can be shared.
     folder = root / f"{_MAKING}{uuid.uuid4().hex}"
-    folder.mkdir()
+    lock = folder.with_name(folder.name + _LOCK)
     try:
-        with folder.with_name(folder.name + _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(lock):  # before the folder is there: without the lock it would be debris
+            folder.mkdir()
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        folder.with_name(folder.name + _LOCK).unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
 
 
 def _sweep(root: Path) -> None:
     """Remove the folders that processes which no longer live have made."""
     for held in root.glob(f"{_MAKING}*{_LOCK}"):
         try:
-            with held.open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with FileLock(held, blocking=False):
                 shutil.rmtree(root / held.name.removesuffix(_LOCK), ignore_errors=True)
-                held.unlink(missing_ok=True)
-        except OSError:
+            held.unlink(missing_ok=True)
+        except (Timeout, OSError):
             continue  # somebody uses it, or has just finished
 
 

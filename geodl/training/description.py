@@ -10,6 +10,26 @@ from geodl.models.table import tiling_of
 from geodl.training.recipe import Recipe
 
 
+def check_patch(recipe: Recipe) -> None:
+    """Check that the network takes samples of the size that the recipe names.
+
+    Raises
+    ------
+    RecipeError
+        The side is no multiple of the stride.
+    ModelError
+        If the architecture or a parameter of it is unknown.
+    """
+    stride, patch = tiling_of(recipe.architecture, recipe.parameters).stride, recipe.optimisation.patch
+    if patch % stride:
+        below = patch // stride * stride
+        raise RecipeError(
+            recipe.where("optimisation", "patch"),
+            f"{patch} is no multiple of {stride}, which this network needs",
+            f"use {f'{below} or ' if below >= 16 else ''}{below + stride}",
+        )
+
+
 def make_spec(
     recipe: Recipe, bands: list[BandSpec] | None = None, data: list[str] | None = None
 ) -> ModelSpec:
@@ -43,6 +63,7 @@ def make_spec(
             bands=bands or [BandSpec(name=name, mean=0, std=1) for name in recipe.bands],
             units=recipe.units,
             dtype=recipe.dtype,
+            calendar=recipe.calendar,
             pixel_size=recipe.pixel_size,
             pixel_size_range=recipe.pixel_size_range,
             classes=[ClassSpec(value=c.value, name=c.name, color=c.color) for c in recipe.classes],

@@ -13,6 +13,7 @@ from geodl.heap import keep_heap
 from geodl.models.bundle import Model, load_model
 from geodl.models.spec import ModelSpec
 from geodl.models.table import build_network
+from geodl.training.apart import shared_warnings
 from geodl.training.batch_size import settle_batch
 from geodl.training.cache import open_storage
 from geodl.training.checkpoint import (
@@ -27,9 +28,10 @@ from geodl.training.checkpoint import (
     training_folder,
 )
 from geodl.training.clock import Clock
-from geodl.training.description import make_spec
+from geodl.training.description import check_patch, make_spec
 from geodl.training.evaluate import Validation
 from geodl.training.keeper import Keeper
+from geodl.training.labelled import label_table, label_warnings
 from geodl.training.learner import Learner
 from geodl.training.loader import make_loader
 from geodl.training.origin import read_source
@@ -109,6 +111,7 @@ def fit(
     refuse_foreign(out)
     echo = echo if rank() == 0 else _say_nothing
     halo = make_spec(recipe).halo
+    check_patch(recipe)
     pairs = find_pairs(recipe)
     # The folder of the run is held by the process that was started; the others read in it.
     holding = hold(out) if rank() == 0 else nullcontext(training_folder(out))
@@ -122,7 +125,12 @@ def fit(
         with open_storage(folder, cache) as storage:
             echo(f"decoding {len(pairs)} scenes")
             plots = decode(recipe, storage.run, gap=halo, cache=storage.scenes)
-            echo(_describe(recipe, plots))
+            for line in [
+                *label_table(recipe, plots),
+                *label_warnings(recipe, plots),
+                *shared_warnings(plots),
+            ]:
+                echo(line)
             spec = make_spec(recipe, band_statistics(plots, recipe.bands), folders(recipe, "train"))
             run = _Run(recipe, spec, plots, out, folder, state, place, echo)
             return run.learn(source, devices, workers)
@@ -147,7 +155,7 @@ class _Run:
         self._state = state
         sizes = [[p.height, p.width, *p.train, *p.validation] for p in plots]
         self._facts: dict[str, Any] = {
-            "recipe": recipe.model_dump(mode="json", by_alias=True, exclude={"data_root"}),
+            "recipe": recipe.written(whole=True),
             "data": fingerprint([[band.model_dump() for band in spec.bands], sizes]),
         }
         if state is not None:
@@ -243,11 +251,3 @@ class _Run:
 
 def _say_nothing(_: str) -> None:
     """Of several processes one speaks."""
-
-
-def _describe(recipe: Recipe, plots: list[Plot]) -> str:
-    lines = ["labelled pixels          training  validation"]
-    for code, c in enumerate(recipe.classes):
-        train, held_out = sum(p.train[code] for p in plots), sum(p.validation[code] for p in plots)
-        lines.append(f"  {c.name:<20} {train:>11,} {held_out:>11,}")
-    return "\n".join(lines)

@@ -21,6 +21,7 @@ from geodl.models.bundle import Model, load_model, save_model
 from geodl.models.familiarity import Familiar
 from geodl.models.spec import AccuracySpec, ModelSpec
 from geodl.tiles import Window
+from geodl.training.apart import how_apart
 from geodl.training.checkpoint import State
 from geodl.training.clock import Clock
 from geodl.training.evaluate import Tile, Validation
@@ -138,7 +139,10 @@ class Keeper(Callback):
             self._keep(state)
 
     def _check(self, trainer: lightning.Trainer, learner: Learner) -> None:
+        stepped = bool(learner.losses)
         epoch, loss = None, learner.mean_loss()
+        if trainer.strategy.reduce_boolean_decision(stepped and not math.isfinite(loss), all=False):
+            raise self._diverged()
         if trainer.is_global_zero:
             found = self._validation.measure(learner.average, self._tiles)
             epoch = Epoch(
@@ -161,6 +165,13 @@ class Keeper(Callback):
             for watcher in self._watchers:
                 watcher.checked(epoch)
 
+    def _diverged(self) -> RecipeError:
+        return RecipeError(
+            self._recipe.where("optimisation", "learning_rate"),
+            f"the loss has grown beyond all numbers in epoch {self._clock.epoch}",
+            "set a smaller one (`--find-rate` proposes one), and begin anew with --restart",
+        )
+
     def _note(self, epoch: Epoch) -> None:
         self._epochs.append(epoch)
         self.scores.append(epoch.accuracy.mean_iou)
@@ -173,7 +184,7 @@ class Keeper(Callback):
         Raises
         ------
         RecipeError
-            If the run was stopped before the first check.
+            If the run was stopped before the first check, or the network gives no numbers.
         """
         if not self._epochs:
             raise RecipeError(
@@ -186,6 +197,8 @@ class Keeper(Callback):
         network = network.to(memory_format=torch.channels_last)
         sample = PixelSample(LIMIT, len(self._validation.spec.classes), self._recipe.seed)
         matrix = self._validation.confusion(network, self._validation.tiles(), self._look, sample)
+        if not np.isfinite(sample.taken()[0]).all():
+            raise self._diverged()
         found = accuracy(matrix, [c.name for c in self._validation.spec.classes])
         temperature = round(temperature_of(sample), 4)
         self._echo(
@@ -194,6 +207,7 @@ class Keeper(Callback):
         )
         measured = AccuracySpec(
             reference=f"validation part of {', '.join(folders(self._recipe, 'validation'))}",
+            split=how_apart(self._recipe, self._validation.spec.halo, self._validation.plots),
             pixels=found.pixels,
             overall=round(found.overall, 4),
             mean_iou=round(found.mean_iou, 4),

@@ -1,8 +1,9 @@
 """What a wrong prediction costs: losses by name, and sums of them.
 
-The losses of regions are those of segmentation-models-pytorch. They are given the labelled pixels
-alone, as one long row, so that an ignored pixel costs nothing whichever loss counts it and how.
-Losses of shape need whole images and see to ignored pixels themselves.
+The losses of regions are those of segmentation-models-pytorch, but for Lovász's, which knows no class
+weights there. They are given the labelled pixels alone, as one long row, so that an ignored pixel costs
+nothing whichever loss counts it and how. Losses of shape need whole images and see to ignored pixels
+themselves.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from geodl.assess.labels import IGNORE
+from geodl.training.lovasz import lovasz_softmax
 from geodl.training.topology import centreline_dice
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -57,8 +59,7 @@ def make_loss(parts: Mapping[str, float], weights: torch.Tensor, smoothing: floa
     parts : mapping of str to float
         Weight of each loss by its name: ``cross_entropy``, ``cldice`` or one in `LOSSES`.
     weights : torch.Tensor
-        Weights of the classes, shape ``(classes,)``, on the device of the logits. The Lovász hinge is
-        defined without; there they do not count.
+        Weights of the classes, shape ``(classes,)``, on the device of the logits.
     smoothing : float
         Label smoothing of cross-entropy and binary cross-entropy; regions have sharp borders.
     """
@@ -110,10 +111,8 @@ def _focal(weights: torch.Tensor, _: float) -> Loss:
     return FocalLoss("multiclass", gamma=2.0, class_weights=weights.tolist())
 
 
-def _lovasz(_: torch.Tensor, __: float) -> Loss:
-    from segmentation_models_pytorch.losses import LovaszLoss
-
-    return LovaszLoss("multiclass")
+def _lovasz(weights: torch.Tensor, _: float) -> Loss:
+    return lambda row, codes: lovasz_softmax(row[0, :, 0].T, codes[0, 0], weights)
 
 
 def _bce(weights: torch.Tensor, smoothing: float) -> Loss:

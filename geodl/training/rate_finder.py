@@ -20,7 +20,7 @@ from geodl.models.table import build_network
 from geodl.training.batch_size import settle_batch
 from geodl.training.cache import open_storage
 from geodl.training.clock import Clock
-from geodl.training.description import make_spec
+from geodl.training.description import check_patch, make_spec
 from geodl.training.learner import Learner
 from geodl.training.loader import make_loader
 from geodl.training.optimisers import freeze, make_optimiser
@@ -86,6 +86,7 @@ def find_rate(
     place = resolve_device(device)
     settings = recipe.optimisation
     precision = precision_of(settings.precision, place)
+    check_patch(recipe)
     picture.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="geodl-rates-") as folder,

@@ -138,6 +138,9 @@ class Samples(Dataset):
         self._patch = recipe.optimisation.patch
         self._amounts, self._dates = recipe.augment, TASKS[recipe.task].dates
         self._draws = Draws(plots, balanced=recipe.optimisation.balanced_draws, seed=recipe.seed)
+        labelled = sum(sum(plot.train) for plot in plots)
+        self._all_changed = recipe.augment.after_passes * labelled / self._patch**2
+        """Number of the sample from which on every one is changed."""
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         with _one_thread():
@@ -147,7 +150,8 @@ class Samples(Dataset):
         random = np.random.default_rng([self._seed, number])
         index, row, column = self._draws.draw(random)
         plot = self._plots[index]
-        smallest, largest = np.log(self._amounts.zoom)
+        changed = number >= self._all_changed or random.uniform() < number / self._all_changed
+        smallest, largest = np.log(self._amounts.zoom) if changed else (0.0, 0.0)
         side = max(8, round(self._patch / np.exp(random.uniform(smallest, largest))))
         # The drawn pixel may lie anywhere in the window; the window stays inside where it can.
         window = Window(
@@ -157,6 +161,8 @@ class Samples(Dataset):
         image = torch.from_numpy(normalise(values, valid, self._bands))
         labels = torch.from_numpy(cut(plot.labels("train"), window).astype(np.int64))
         known = torch.from_numpy(valid)
+        if not changed:
+            return image, labels
         image, labels = zoom_to(image, labels, self._patch)
         return self._augment(image, labels, known, int(random.integers(2**62)))
 

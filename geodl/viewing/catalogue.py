@@ -42,6 +42,10 @@ class ShownProduct:
             value = value.get(key) if isinstance(value, dict) else None
         return value if isinstance(value, str) else ""
 
+    def maker(self, key: str) -> str:
+        """Return what the manifest tells of the model behind the map, or of the method that needed none."""
+        return self.told("model", key) or self.told("method", key)
+
 
 def _is_plain(name: str) -> bool:
     return Path(name).name == name and name not in ("", ".", "..") and not set("/\\\0") & set(name)

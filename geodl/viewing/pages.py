@@ -23,7 +23,7 @@ def start_page(products: Iterable[ShownProduct]) -> tuple[str, str]:
         {
             "name": product.name,
             "task": title_of(product),
-            "model": product.told("model", "name"),
+            "model": product.maker("name"),
             "map": f"{address(product)}/",
             "picture": address(product, "files", THUMBNAIL) if product.file(THUMBNAIL) else "",
         }
@@ -78,5 +78,5 @@ def map_page(
 
 def title_of(product: ShownProduct) -> str:
     """Say what a product shows."""
-    task = TASKS.get(product.told("model", "task"))
+    task = TASKS.get(product.maker("task"))
     return "Map" if task is None else task.title

@@ -32,7 +32,7 @@ class ProductView:
     @cached_property
     def rasters(self) -> dict[str, Path]:
         """Rasters there are tiles of, by layer."""
-        task = TASKS.get(self.product.told("model", "task"))
+        task = TASKS.get(self.product.maker("task"))
         names = {"class": f"{task.raster}.tif" if task else "", "confidence": "confidence.tif"}
         return {layer: path for layer, name in names.items() if (path := self.product.file(name))}
 

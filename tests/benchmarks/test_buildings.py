@@ -20,4 +20,4 @@ def test_straight_walls_beside_another_package(noise):
     assert ours["failures"] == ours["overlaps"] == ours["outlines left below 0.85"] == 0
     assert ours["IoU with the houses"] >= other["IoU with the houses"]
     assert ours["corners"] < 0.2 * np.mean(shapely.get_num_coordinates(town.outlines) - 1)
-    assert ours["buildings per second"] >= 2 * other["buildings per second"]
+    assert ours["buildings per second"] >= 4 * other["buildings per second"]

@@ -1,16 +1,16 @@
 """Which convolutions hand which channels to which, for the networks that can be pruned.
 
 Channels that are added to each other, or put back where others came from, go by one name: they stay or
-leave together.
+leave together. What none of the layers makes stays whole.
 """
 
 from dataclasses import dataclass
 from itertools import pairwise
 
-from geodl.models.parameters import FcnParameters, SegnetParameters, UnetCompactParameters
+from geodl.models.parameters import FcnParameters, SegnetParameters, UnetCompactParameters, UnetParameters
 
 IMAGE, CLASSES = "image", "classes"
-"""Channels that are not ours to take out."""
+"""The bands, and the scores of the classes, which are not ours to take out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +86,23 @@ def fcn_layers(parameters: FcnParameters) -> list[Layer]:  # noqa: ARG001 - the 
         for i, (before, after) in enumerate(pairwise(names))
     ]
     return [*layers, Layer(name="last", inputs=(names[-1],), output=CLASSES)]
+
+
+def unet_layers(parameters: UnetParameters) -> list[Layer]:
+    """Layers of the decoder of the U-Net of segmentation-models-pytorch.
+
+    Its encoders come in the widths of their names, with sums between most of their layers: they stay whole.
+    """
+    layers, seen = [], ""
+    for i in range(len(parameters.widths)):
+        # The first block sees the two deepest levels of the encoder, the others one each; the last none.
+        inputs = (seen, f"encoder{i}") if seen else ("encoder0",)
+        path, seen = f"decoder.blocks.{i}", f"out{i}"
+        layers += [
+            _normed(f"{path}.conv1", inputs, f"joined{i}"),
+            _normed(f"{path}.conv2", (f"joined{i}",), seen),
+        ]
+    return [*layers, Layer(name="segmentation_head.0", inputs=(seen,), output=CLASSES)]
 
 
 def _normed(name: str, inputs: tuple[str, ...], output: str) -> Layer:

@@ -17,11 +17,11 @@ from geodl.errors import ModelError, OptionError
 from geodl.models.bundle import Model, save_model
 from geodl.models.compress.layers import (
     CLASSES,
-    IMAGE,
     Layer,
     fcn_layers,
     segnet_layers,
     unet_compact_layers,
+    unet_layers,
 )
 from geodl.models.compress.variant import variant_of
 from geodl.models.compress.worth import (
@@ -32,7 +32,7 @@ from geodl.models.compress.worth import (
     worth_of_values,
     worth_of_weights,
 )
-from geodl.models.parameters import FcnParameters, SegnetParameters, UnetCompactParameters
+from geodl.models.parameters import FcnParameters, SegnetParameters, UnetCompactParameters, UnetParameters
 from geodl.models.table import architecture_named, build_network
 from geodl.models.weights import read_header
 
@@ -44,7 +44,7 @@ class Prunable:
     Parameters
     ----------
     layers : callable
-        From its parameters to its layers.
+        From its parameters to the layers of which channels leave.
     shrink : callable
         From its parameters and the number of channels that stay of each former number to the parameters of
         the smaller network.
@@ -52,6 +52,8 @@ class Prunable:
 
     layers: Callable[[Any], list[Layer]]
     shrink: Callable[[Any, Callable[[int], int]], dict[str, Any]]
+    part: str = "channels"
+    """What a share of is taken out, in words."""
 
 
 def _unet_compact(parameters: UnetCompactParameters, stay: Callable[[int], int]) -> dict[str, Any]:
@@ -69,10 +71,15 @@ def _fcn(parameters: FcnParameters, stay: Callable[[int], int]) -> dict[str, Any
     return {"filters": stay(parameters.filters)}
 
 
+def _unet(parameters: UnetParameters, stay: Callable[[int], int]) -> dict[str, Any]:
+    return {**parameters.model_dump(), "decoder": [stay(width) for width in parameters.widths]}
+
+
 PRUNABLE: dict[str, Prunable] = {
     "unet_compact": Prunable(layers=unet_compact_layers, shrink=_unet_compact),
     "segnet": Prunable(layers=segnet_layers, shrink=_segnet),
     "fcn": Prunable(layers=fcn_layers, shrink=_fcn),
+    "unet": Prunable(layers=unet_layers, shrink=_unet, part="channels of the decoder"),
 }
 
 
@@ -112,7 +119,7 @@ def prune(model: Model, out: str | Path, share: float, inputs: Sequence[np.ndarr
         )
     row = PRUNABLE[spec.architecture]
     smaller = row.shrink(parameters, lambda width: max(1, round(width * (1 - share))))
-    note = f"{share:.0%} of the channels were taken out of {model.hash[:12]}, without further training."
+    note = f"{share:.0%} of the {row.part} were taken out of {model.hash[:12]}, without further training."
     changed = variant_of(spec, f"pruned-{round(100 * share)}", note, parameters=smaller)
     whole, network = model.network(), build_network(changed)
     layers = row.layers(parameters)
@@ -129,7 +136,7 @@ def _sliced(
     layers: list[Layer],
     seen: dict[str, Seen] | None,
 ) -> dict[str, Tensor]:
-    """Return the weights that stay, in the shapes of the smaller network."""
+    """Return the weights that stay, in the shapes of the smaller network; all of other layers."""
     worth = worth_of_weights(whole, layers) if seen is None else worth_of_values(whole, layers, seen)
     kept = {
         layer.output: _heaviest(worth[layer.output], len(smaller[f"{layer.name}.weight"]))
@@ -137,7 +144,7 @@ def _sliced(
         if layer.output != CLASSES
     }
     lengths = lengths_of(whole, layers)
-    kept |= {name: torch.arange(lengths[name]) for name in (IMAGE, CLASSES)}
+    kept = {name: torch.arange(count) for name, count in lengths.items()} | kept
     state: dict[str, Tensor] = {}
     for layer in layers:
         starts = accumulate((lengths[name] for name in layer.inputs), initial=0)
@@ -155,7 +162,7 @@ def _sliced(
                 state[f"{layer.norm}.running_mean"] = state[f"{layer.norm}.running_mean"] - lost
             else:
                 state[f"{layer.name}.bias"] = state[f"{layer.name}.bias"] + lost
-    return state
+    return {name: state.get(name, whole[name]) for name in smaller}
 
 
 def _heaviest(worth: Tensor, count: int) -> Tensor:

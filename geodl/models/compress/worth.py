@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geodl.models.compress.layers import CLASSES, IMAGE, Layer
+from geodl.models.compress.layers import Layer
 
 _EPSILON = 1e-5  # of torch's batch norm
 
@@ -101,10 +101,17 @@ def mean_lost(weights: Tensor, columns: Tensor, seen: Seen) -> Tensor:
 
 
 def lengths_of(state: dict[str, Tensor], layers: list[Layer]) -> dict[str, int]:
-    """Return the number of channels of each name."""
+    """Return the number of channels of each name.
+
+    A layer sees one name at most that no layer makes; it has the channels that the others do not have.
+    """
     lengths = {layer.output: len(state[f"{layer.name}.weight"]) for layer in layers}
-    first = next(layer for layer in layers if layer.inputs == (IMAGE,))
-    return lengths | {IMAGE: state[f"{first.name}.weight"].shape[1], CLASSES: lengths[CLASSES]}
+    for layer in layers:
+        missing = [name for name in layer.inputs if name not in lengths]
+        if missing:
+            known = sum(lengths[name] for name in layer.inputs if name in lengths)
+            lengths[missing[0]] = state[f"{layer.name}.weight"].shape[1] - known
+    return lengths
 
 
 def _scale(state: dict[str, Tensor], layer: Layer) -> Tensor:

@@ -34,11 +34,14 @@ def difference(one: Tensor, other: Tensor) -> Difference:
 
 
 @torch.inference_mode()
-def probabilities(network: nn.Module, pixels: Tensor, margin: int) -> Tensor:
-    """Return class probabilities (classes, H - 2 * margin, W - 2 * margin) of pixels (1, bands, H, W)."""
+def probabilities(network: nn.Module, pixels: Tensor, margin: int, temperature: float = 1.0) -> Tensor:
+    """Return class probabilities (classes, H - 2 * margin, W - 2 * margin) of pixels (1, bands, H, W).
+
+    As in a map, the scores are divided by `temperature` first.
+    """
     height, width = pixels.shape[-2:]
     scores = network(pixels)[0, :, margin : height - margin, margin : width - margin]
-    return scores.float().softmax(dim=0)
+    return (scores.float() / temperature).softmax(dim=0)
 
 
 def measure_halos(
@@ -50,6 +53,7 @@ def measure_halos(
     window: int,
     core: int,
     field: Field,
+    temperature: float = 1.0,
 ) -> tuple[HaloError, ...]:
     """Compare crops with each halo with what the network gives when it sees `surround` pixels around.
 
@@ -69,14 +73,17 @@ def measure_halos(
         Side of the core whose relative cost is told, pixels.
     field : Field
         Tells how much of the gradient lies outside each halo.
+    temperature : float
+        Of the model, for its probabilities.
     """
     worst = dict.fromkeys(halos, Difference(largest=0.0, mean=0.0, flips=0.0))
     for index in range(len(inputs)):
         pixels = inputs.cut(index, window + 2 * surround)
-        reference = probabilities(network, pixels, surround)
+        reference = probabilities(network, pixels, surround, temperature)
         for halo in halos:
             part = slice(surround - halo, surround + window + halo)
-            found = difference(probabilities(network, pixels[..., part, part], halo), reference)
+            cropped = probabilities(network, pixels[..., part, part], halo, temperature)
+            found = difference(cropped, reference)
             before = worst[halo]
             worst[halo] = Difference(
                 largest=max(before.largest, found.largest),
@@ -96,7 +103,9 @@ def measure_halos(
     )
 
 
-def measure_bfloat16(network: nn.Module, inputs: Inputs, *, margin: int, window: int) -> tuple[float, float]:
+def measure_bfloat16(
+    network: nn.Module, inputs: Inputs, *, margin: int, window: int, temperature: float = 1.0
+) -> tuple[float, float]:
     """Compare the network in bfloat16, as predictions run it, with float32.
 
     Parameters
@@ -109,6 +118,8 @@ def measure_bfloat16(network: nn.Module, inputs: Inputs, *, margin: int, window:
         Pixels around the window that the network sees.
     window : int
         Side of the square that is compared, pixels.
+    temperature : float
+        Of the model, for its probabilities.
 
     Returns
     -------
@@ -122,6 +133,7 @@ def measure_bfloat16(network: nn.Module, inputs: Inputs, *, margin: int, window:
     found = []
     for index in range(inputs.noise if inputs.given else 0, len(inputs)):
         pixels = inputs.cut(index, window + 2 * margin)
-        expected = probabilities(network, pixels, margin)
-        found.append(difference(probabilities(half, pixels.to(dtype_of(half)), margin), expected))
+        expected = probabilities(network, pixels, margin, temperature)
+        rough = probabilities(half, pixels.to(dtype_of(half)), margin, temperature)
+        found.append(difference(rough, expected))
     return 1 - sum(one.flips for one in found) / len(found), max(one.largest for one in found)

@@ -1,6 +1,7 @@
 """`probe`: what a network is, in one call."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from geodl.errors import ModelError
@@ -59,7 +60,8 @@ def probe(
         Side of the part of a tile that is kept, for the relative cost of a halo; by default the
         model's, or `window`.
     tolerance : float, optional
-        Largest difference of any probability that the recommended halo may cause.
+        Largest difference of any probability that the recommended halo may cause; probabilities are those of
+        a map, with the model's temperature.
     noise : int, optional
         Number of inputs that are noise, at least 1.
     reach : int, optional
@@ -92,7 +94,7 @@ def probe(
 
     from geodl.models.probe.inputs import Inputs, check_given
 
-    weights = ""
+    weights, temperature = "", 1.0
     if isinstance(network, Model):
         spec = network.spec
         if spec.architecture == ONNX:
@@ -102,7 +104,7 @@ def probe(
                 "probe the model that it was made of, and import it with --halo",
             )
         bands, stride, core, weights = len(spec.bands), spec.stride, core or spec.core, spec.weights_sha256
-        network = network.network(device)
+        network, temperature = network.network(device), spec.temperature
     if bands is None or stride is None:
         raise ValueError("a bare network does not tell its bands and its stride: give both")
     if noise < 1:
@@ -123,6 +125,7 @@ def probe(
             window=window,
             memory=memory,
             weights=weights,
+            temperature=temperature,
         )
 
 
@@ -175,19 +178,22 @@ def _probe(
     window: int,
     memory: int,
     weights: str,
+    temperature: float,
 ) -> Probe:
     from geodl.models.probe.crops import measure_bfloat16
     from geodl.models.probe.field import measure_field
     from geodl.models.probe.shifts import measure_shifts
 
     field = measure_field(network, inputs, stride=stride, reach=reach, memory=memory)
-    table = _table(network, inputs, field, stride=stride, window=window, core=core)
+    table = _table(network, inputs, field, stride=stride, window=window, core=core, temperature=temperature)
     exact = None
     if field.overhang is not None:
         exact = next((r.halo for r in table if r.halo >= field.overhang and r.within(ROUNDING)), None)
     margin = table[-1].halo
     smallest_shift, shift_difference = measure_shifts(network, inputs, stride=stride, margin=margin)
-    agreement, bf16_difference = measure_bfloat16(network, inputs, margin=margin, window=window)
+    agreement, bf16_difference = measure_bfloat16(
+        network, inputs, margin=margin, window=window, temperature=temperature
+    )
     return Probe(
         overhang=field.overhang,
         reach=field.reach,
@@ -209,7 +215,14 @@ def _probe(
 
 
 def _table(
-    network: "nn.Module", inputs: "Inputs", field: "Field", *, stride: int, window: int, core: int
+    network: "nn.Module",
+    inputs: "Inputs",
+    field: "Field",
+    *,
+    stride: int,
+    window: int,
+    core: int,
+    temperature: float,
 ) -> tuple[HaloError, ...]:
     from geodl.models.probe.crops import measure_halos
 
@@ -221,11 +234,20 @@ def _table(
         surround = rounded_up(last * 3 // 2, stride)
     step = stride * max(1, -(-last // (stride * (_ROWS - 1))))
     halos = [*range(0, last, step), last]
-    size = {"surround": surround, "window": window, "core": core}
-    table = measure_halos(network, inputs, halos, **size, field=field)
+    measured = partial(
+        measure_halos,
+        network,
+        inputs,
+        surround=surround,
+        window=window,
+        core=core,
+        field=field,
+        temperature=temperature,
+    )
+    table = measured(halos)
     if field.overhang is not None and not table[-1].within(ROUNDING):
         # Maxima pass the gradient of one pixel only: what the gradient missed shows in the values.
-        table += measure_halos(network, inputs, [last + stride], **size, field=field)
+        table += measured([last + stride])
     return table
 
 

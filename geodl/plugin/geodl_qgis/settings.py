@@ -23,7 +23,7 @@ FOREIGN = (
 OURS = {"GEODL_PROGRESS": "lines", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "NO_COLOR": "1"}
 
 HOW_TO = (
-    "create a Python environment outside of QGIS, 'pip install geodl' into it, and name its folder under"
+    "create a Python environment outside of QGIS, install geodl into it with pip, and name its folder under"
     " Settings > Options > Processing > Providers > geodl"
 )
 

@@ -1,31 +1,15 @@
 """Two scenes of one place as one lazy array."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
-from dask.base import tokenize
 from odc.geo.geobox import GeoBox
 
 from geodl.errors import OptionError, SceneError
-from geodl.scene.adopt import PER_BAND, as_scene, select_bands
 from geodl.scene.dates import earlier, parse_date
-from geodl.scene.grid import Grid
-from geodl.scene.open import open_scene
-from geodl.scene.pair.common import Values, grid_of_scene, shared_bands, shared_grid, shared_values
-from geodl.scene.pair.date import DateReader
-from geodl.scene.pair.place import Across, AlongAxes, place_between
-from geodl.scene.pair.stack import labels_of, series_of
-from geodl.scene.part import PathLike
-
-RESAMPLINGS = ("bilinear", "nearest")
-SUFFIXES = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg")
-
-Date = PathLike | Sequence[PathLike] | xr.DataArray
+from geodl.scene.pair.together import Date, on_one_grid, opened
 
 
 def open_pair(
@@ -76,42 +60,11 @@ def open_pair(
     OptionError
         An option has a value that cannot be used.
     """
-    if resampling not in RESAMPLINGS:
-        raise OptionError(f"--resampling {resampling}", "unknown", f"use {' or '.join(RESAMPLINGS)}")
-    scenes = [_opened(before, reading), _opened(after, {**reading, **(after_reading or {})})]
+    scenes = [opened(before, reading), opened(after, {**reading, **(after_reading or {})})]
     _refuse_same(before, after, scenes)
     known = _known_dates(scenes, dates)
-    names = shared_bands(scenes)
-    scenes = [select_bands(scene, names) for scene in scenes]
-    # Whatever moves or normalises the second date replaces it here: what follows sees arrays, not files.
-    where, values = shared_grid(scenes, grid), shared_values(scenes)
-    readers = [_reader(scene, where, values, resampling) for scene in scenes]
-    both = all(known)
-    series = series_of(
-        readers,
-        where,
-        bands=names,
-        attributes=_attributes(scenes, values, known, resampling),
-        times=np.array(known, "datetime64[ns]") if both else np.arange(len(scenes)),
-    )
-    series.encoding["block_rows"] = _block_rows(scenes, readers, where)
+    series = on_one_grid(scenes, known, grid=grid, resampling=resampling)
     return series.rename(pair_name(str(scenes[0].name), str(scenes[1].name)))
-
-
-def rasters_in(folder: Path) -> list[str]:
-    """Return the rasters of a folder by name: the files of one date.
-
-    Raises
-    ------
-    SceneError
-        There is none.
-    """
-    found = sorted(str(path) for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not found:
-        raise SceneError(
-            f"folder {folder}", f"holds no raster ({', '.join(SUFFIXES)})", "name the files of the date"
-        )
-    return found
 
 
 def pair_name(before: str, after: str) -> str:
@@ -125,14 +78,6 @@ def pair_name(before: str, after: str) -> str:
     while shared < min(len(one), len(other)) - 1 and one[shared] == other[shared]:
         shared += 1
     return "_".join([before, *other[shared:]])
-
-
-def _opened(date: Date, reading: Mapping[str, Any]) -> xr.DataArray:
-    if isinstance(date, xr.DataArray):
-        return as_scene(date)
-    if isinstance(date, str | os.PathLike) and Path(date).is_dir():
-        return open_scene(rasters_in(Path(date)), **reading)
-    return open_scene(date, **reading)
 
 
 def _refuse_same(before: Date, after: Date, scenes: Sequence[xr.DataArray]) -> None:
@@ -165,72 +110,3 @@ def _known_dates(
                 "name the earlier scene first; if a file name misleads, say the dates with --dates",
             )
     return known
-
-
-def _reader(scene: xr.DataArray, grid: Grid, values: Values, resampling: str) -> DateReader:
-    decisive = [scene.attrs.get(key) for key in (*PER_BAND, "mask")]
-    masks = [coord.data for name, coord in scene.coords.items() if str(name).startswith("valid")]
-    # Coordinates are as long as the scene and no window needs them.
-    bare = scene.drop_vars([name for name in ("y", "x") if name in scene.coords])
-    return DateReader(
-        source=bare,
-        token=tokenize(scene.data, masks, decisive),
-        place=place_between(grid_of_scene(scene), grid),
-        height=grid.height,
-        width=grid.width,
-        dtype=values.dtype,
-        lifted=values.lifted,
-        fill=values.fill,
-        resampling=resampling,
-    )
-
-
-def _attributes(
-    scenes: Sequence[xr.DataArray], values: Values, dates: Sequence[str | None], resampling: str
-) -> dict[str, Any]:
-    first, units = scenes[0].attrs, {scene.attrs["units"] for scene in scenes}
-    sensors = {scene.attrs.get("sensor") for scene in scenes}
-    return {
-        "units": units.pop() if len(units) == 1 else "unknown",
-        "scale": 1.0 if values.lifted else first["scale"],
-        "offset": 0.0 if values.lifted else first["offset"],
-        "nodata": values.fill,
-        "mask": "any",
-        "sensor": sensors.pop() if len(sensors) == 1 else None,
-        "source": tuple(path for scene in scenes for path in scene.attrs["source"]),
-        "notes": tuple(dict.fromkeys(note for scene in scenes for note in scene.attrs.get("notes", ()))),
-        "resampling": resampling,
-        "dates": tuple(
-            {
-                "label": label,
-                "date": date,
-                "name": str(scene.name),
-                "source": tuple(scene.attrs["source"]),
-                **_reading(scene),
-            }
-            for label, date, scene in zip(labels_of(len(scenes)), dates, scenes, strict=True)
-        ),
-    }
-
-
-def _reading(scene: xr.DataArray) -> dict[str, Any]:
-    grid = grid_of_scene(scene)
-    return {
-        "shape": (grid.height, grid.width),
-        "transform": tuple(grid.transform)[:6],
-        "crs": None if grid.crs is None else grid.crs.to_wkt(),
-        **{key: scene.attrs.get(key) for key in ("units", *PER_BAND, "mask")},
-    }
-
-
-def _block_rows(scenes: Sequence[xr.DataArray], readers: Sequence[DateReader], grid: Grid) -> int:
-    """Rows of the grid that are decoded together in the files of the dates."""
-    rows = [1.0]
-    for scene, reader in zip(scenes, readers, strict=True):
-        step = _step_down(reader.place)
-        rows.append((scene.encoding.get("block_rows") or 1) / step)
-    return max(1, min(round(max(rows)), grid.height))
-
-
-def _step_down(place: AlongAxes | Across) -> float:
-    return place.rows.step if isinstance(place, AlongAxes) else place.grown[0]

@@ -9,9 +9,10 @@ from geodl.models.table import tiling_of
 from geodl.tiles import Window
 from geodl.training.draft.classes import FoundLabels
 from geodl.training.draft.scenes import SeenScenes
-from geodl.training.recipe import Recipe
 from geodl.training.split import block_counts, choose_blocks, near_blocks
 
+ARCHITECTURE, PARAMETERS = "unet", {"encoder": "resnet18"}
+"""The network of a first recipe; docs/accuracy.md compares it with the smaller `unet_compact`."""
 _PATCH = 256
 _BLOCKS = (512, 384, 256, 192, 128, 96, 64, 48, 32, 16)
 _WANTED_BLOCKS = 20
@@ -51,7 +52,7 @@ class Sizes:
 
 def choose_sizes(seen: SeenScenes, found: FoundLabels) -> Sizes:
     """Choose the largest blocks, and the widest gap up to the halo, that leave enough to learn from."""
-    tiling = tiling_of(Recipe.model_fields["architecture"].default)
+    tiling = tiling_of(ARCHITECTURE, PARAMETERS)
     smallest = min(min(grid.shape) for grid in seen.grids)
     patch = max(2 * tiling.stride, min(_PATCH, smallest // tiling.stride * tiling.stride))
     pixels = sum(grid.shape[0] * grid.shape[1] for grid in seen.grids) / len(seen.grids) * seen.total

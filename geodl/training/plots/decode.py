@@ -13,17 +13,20 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from geodl.assess.labels import IGNORE
+from geodl.calendars import Calendar
 from geodl.errors import MismatchError
 from geodl.match import check_fit
 from geodl.scene import open_scene, valid_mask
 from geodl.scene.adopt import per_band, select_bands
 from geodl.scene.pair import open_pair, stack_dates
+from geodl.scene.series import on_calendar, open_series
 from geodl.scene.xyz import place_tile
 from geodl.training.cache import SceneCache, identity_of, key_of
 from geodl.training.description import make_spec
 from geodl.training.plots.meaning import labels_of
 from geodl.training.plots.pairs import Pair
 from geodl.training.plots.plot import create_array, strips
+from geodl.training.plots.points import refuse_neighbours, write_points
 from geodl.training.recipe import Recipe, Source
 
 _FORM = 2
@@ -76,7 +79,8 @@ def decode_pair(pair: Pair, recipe: Recipe, cache: SceneCache) -> Decoded:
     key = key_of(
         {
             "form": _FORM,
-            "scene": [identity_of(path) for path in (*pair.scene, *pair.after)],
+            "scene": [identity_of(path) for path in (*pair.scene, *pair.after, *pair.masks)],
+            "calendar": None if recipe.calendar is None else recipe.calendar.model_dump(),
             "labels": None if pair.unlabelled else identity_of(pair.labels),
             "reading": pair.source.reading(),
             "bands": recipe.bands,
@@ -85,9 +89,13 @@ def decode_pair(pair: Pair, recipe: Recipe, cache: SceneCache) -> Decoded:
             "edges": None if recipe.edges is None else recipe.edges.model_dump(),
         }
     )
-    # A scene that another recipe has decoded must still fit this one.
-    scene = fitting_scene(pair, recipe)
-    folder = cache.entry(key, partial(_write, pair, scene, recipe))
+    if pair.source.table is not None:
+        refuse_neighbours(recipe)
+        folder = cache.entry(key, partial(write_points, pair, recipe))
+    else:
+        # A scene that another recipe has decoded must still fit this one.
+        scene = fitting_scene(pair, recipe)
+        folder = cache.entry(key, partial(_write, pair, scene, recipe))
     content = json.loads((folder / "scene.json").read_text())
     lists = {name: tuple(content[name]) for name in ("scale", "offset", "transform")}
     return Decoded(**{**content, **lists, "folder": folder})
@@ -127,7 +135,7 @@ def _write(pair: Pair, scene: xr.DataArray, recipe: Recipe, folder: Path) -> Non
 def fitting_scene(pair: Pair, recipe: Recipe) -> xr.DataArray:
     """Open a scene with the bands of the recipe; refused where the model would refuse it later."""
     source = pair.source
-    scene = _open(pair.scene, source)
+    scene = _open_series(pair, recipe.calendar) if recipe.calendar else _open(pair.scene, source)
     if pair.after:
         grid = "before" if scene.odc.crs is None else scene.odc.geobox  # whole: labels lie on it
         scene = stack_dates(open_pair(scene, _open(pair.after, source), grid=grid))
@@ -140,6 +148,22 @@ def fitting_scene(pair: Pair, recipe: Recipe) -> xr.DataArray:
             f"set bands, scale or sensor of the source ({recipe.where('sources', _number(source, recipe))})",
         ) from error
     return select_bands(scene, recipe.bands)
+
+
+def _open_series(pair: Pair, calendar: Calendar) -> xr.DataArray:
+    source = pair.source
+    series = open_series(
+        pair.scene,
+        masks=pair.masks or None,
+        stack=source.stack,
+        bands=source.bands,
+        scale=source.scale,
+        sensor=source.sensor,
+        crs=source.crs,
+        ungeoreferenced=source.ungeoreferenced,
+        resample=source.resample,
+    )
+    return on_calendar(series, calendar)
 
 
 def _open(files: Sequence[Path], source: Source) -> xr.DataArray:

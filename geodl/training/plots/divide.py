@@ -2,10 +2,12 @@
 
 Scenes on one grid show one place at several times: they are divided alike, or the network would learn
 by heart the ground that it is checked on. For the same reason scenes that overlap stay together when
-whole scenes are held out, and blocks held out of one scene are not learnt from in another.
+whole scenes are held out, and blocks held out of one scene are not learnt from in another. Scenes whose
+role the recipe names are left as they are; what they share is told.
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from geodl.training.plots.marks import BlockMarks, Marks, PolygonMarks, with_nei
 from geodl.training.plots.pairs import Pair
 from geodl.training.plots.places import overlapping, overlaps, same_grid
 from geodl.training.plots.plot import Plot, create_array, open_array, strips
+from geodl.training.plots.points import hold_out_squares
+from geodl.training.plots.shared import shared_ground
 from geodl.training.recipe import Recipe
 from geodl.training.split import block_counts, choose_blocks, choose_folds
 
@@ -44,6 +48,10 @@ def divide(recipe: Recipe, pairs: list[Pair], scenes: list[Decoded], folder: Pat
     roles: list[str] = [pair.source.role for pair in pairs]
     auto = [number for number, role in enumerate(roles) if role == "auto"]
     marks: dict[int, Marks] = {}
+    if recipe.split.by == "blocks":
+        tables = [number for number in auto if pairs[number].source.table is not None]
+        marks = {number: hold_out_squares(recipe, scenes[number].folder) for number in tables}
+        auto = [number for number in auto if number not in marks]
     if auto and recipe.split.by == "scene":
         for number, held_out in zip(auto, _by_scene(recipe, [scenes[n] for n in auto]), strict=True):
             roles[number] = "validation" if held_out else "train"
@@ -51,7 +59,8 @@ def divide(recipe: Recipe, pairs: list[Pair], scenes: list[Decoded], folder: Pat
         path = _polygons(recipe)
         marks = {number: PolygonMarks(path, scenes[number].grid) for number in auto}
     elif auto:
-        marks = dict(zip(auto, _by_blocks(recipe, [scenes[n] for n in auto], gap), strict=True))
+        blocks = _by_blocks(recipe, [scenes[n] for n in auto], gap)
+        marks.update(zip(auto, blocks, strict=True))
     plots = []
     for number, (scene, role) in enumerate(zip(scenes, roles, strict=True)):
         place = folder / f"{number:05d}"
@@ -61,7 +70,8 @@ def divide(recipe: Recipe, pairs: list[Pair], scenes: list[Decoded], folder: Pat
         else:
             shutil.copyfile(scene.folder / "labels.npy", place / f"{role}.npy")
         plots.append(_plot(scene, place, len(recipe.classes)))
-    return plots
+    shares = shared_ground(pairs, scenes, plots)
+    return [replace(plot, shared=share) for plot, share in zip(plots, shares, strict=True)]
 
 
 def _plot(scene: Decoded, place: Path, classes: int) -> Plot:

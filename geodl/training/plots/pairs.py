@@ -1,6 +1,5 @@
 """Which scene belongs to which labels: the patterns of a recipe, matched against the disk."""
 
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from geodl.errors import RecipeError
 from geodl.scene.pair import SUFFIXES, rasters_in
 from geodl.training.recipe import Recipe, Source
+from geodl.training.recipe.portable import folder_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,8 @@ class Pair:
     source: Source
     after: tuple[Path, ...] = ()
     """The files of the later date, for change."""
+    masks: tuple[Path, ...] = ()
+    """What is 0 where the dates of a series are hidden, in the order of `scene`."""
     unlabelled: bool = False
     """Whether there is no such label file, and the recipe takes all of the scene for background."""
 
@@ -42,9 +44,11 @@ def find_pairs(recipe: Recipe) -> list[Pair]:
         ]
         together = tuple(file for match in found for file in _files(match.path))
         seen = []
-        for match in found[:1] if source.stack else found:
-            scene = together if source.stack else _files(match.path)
-            labels = root / match.fill(source.labels)
+        one = not found[0].path.is_dir() if source.series else source.stack
+        for match in found[:1] if one else found:
+            scene = together if one else _files(match.path)
+            labels = scene[0] if source.table is not None else root / match.fill(source.labels)
+            masks = _masks(recipe, number, match, len(scene))
             after = () if source.after is None else _files(root / match.fill(source.after))
             if any(not file.is_file() for file in after):
                 raise RecipeError(
@@ -60,7 +64,11 @@ def find_pairs(recipe: Recipe) -> list[Pair]:
                     f"it belongs to {scene[0]}; where no file means that nothing is there, say "
                     "`missing: background`; where nobody has looked, `missing: leave_out`",
                 )
-            seen.append(Pair(scene=scene, labels=labels, source=source, after=after, unlabelled=unlabelled))
+            seen.append(
+                Pair(
+                    scene=scene, labels=labels, source=source, after=after, masks=masks, unlabelled=unlabelled
+                )
+            )
         if all(pair.unlabelled for pair in seen):
             raise RecipeError(
                 recipe.where("sources", number, "labels"),
@@ -87,6 +95,18 @@ class _Match:
         if self.star is not None:
             known["*"] = self.star
         return re.sub(r"\{(stem|folder|name|\*)\}", lambda found: known.get(found[1], found[0]), pattern)
+
+
+def _masks(recipe: Recipe, number: int, match: _Match, dates: int) -> tuple[Path, ...]:
+    source, where = recipe.sources[number], recipe.where("sources", number, "masks")
+    if source.masks is None:
+        return ()
+    found = _match(recipe.root_of(source), match.fill(source.masks), where)
+    if len(found) != dates and not source.stack:
+        raise RecipeError(
+            where, f"{len(found)} masks for the {dates} files of {match.path}", "give one mask for each file"
+        )
+    return tuple(each.path for each in found)
 
 
 def _files(path: Path) -> tuple[Path, ...]:
@@ -168,4 +188,6 @@ def scene_names(pairs: list[Pair]) -> list[str]:
 def folders(recipe: Recipe, role: str) -> list[str]:
     """Folders with scenes for a role, ``train`` or ``validation``, relative to the root of their source."""
     pairs = [pair for pair in find_pairs(recipe) if pair.source.role in (role, "auto")]
-    return sorted({os.path.relpath(pair.scene[0].parent, recipe.root_of(pair.source)) for pair in pairs})
+    return sorted(
+        {folder_of(pair.scene[0], recipe.root_of(pair.source), pair.source.patterns) for pair in pairs}
+    )

@@ -29,6 +29,8 @@ class Plot:
         Per band: ``value * scale + offset`` is in the units of the model.
     train, validation : tuple of int
         Number of labelled pixels of each class for either use.
+    shared : float
+        Share of the labels for validation that lie on ground that other plots are learnt from.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Plot:
     offset: tuple[float, ...]
     train: tuple[int, ...]
     validation: tuple[int, ...]
+    shared: float = 0.0
 
     @property
     def image(self) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,14 @@ from geodl.training.batch_size import settle_batch
 from geodl.training.cache import open_storage
 from geodl.training.checkpoint import State, check_same, discard, fingerprint, hold, load_state, save_state
 from geodl.training.clock import Clock
-from geodl.training.description import make_spec
+from geodl.training.description import check_patch, make_spec
 from geodl.training.learner import Learner
 from geodl.training.loader import make_loader
 from geodl.training.plots import Plot
 from geodl.training.pretrain.masking import MaskedLearner
 from geodl.training.pretrain.scenes import decode_scenes, find_scenes
 from geodl.training.recipe import Recipe
+from geodl.training.recipe.portable import folder_of
 from geodl.training.resuming import go_on, state_of
 from geodl.training.samples import band_statistics
 from geodl.training.trainer import (
@@ -83,6 +83,7 @@ def pretrain(
     refuse_foreign(out)
     recipe = _settled(recipe)
     make_spec(recipe)
+    check_patch(recipe)
     count = len(find_scenes(recipe))
     with hold(out) as folder, unchanged_torch(), quiet_lightning():
         if restart:
@@ -96,8 +97,9 @@ def pretrain(
 def _settled(recipe: Recipe) -> Recipe:
     """Return the recipe with the optimisation that pretraining asks for, without what needs labels."""
     wishes, settings = recipe.pretraining, recipe.optimisation
-    changes: dict[str, Any] = {"encoder_rate": 1.0, "freeze_encoder": 0, "balanced_draws": 0.0}
+    changes: dict[str, Any] = {"encoder_rate": 1.0, "encoder_decay": 1.0, "freeze_encoder": 0}
     changes |= {
+        "balanced_draws": 0.0,
         "patience": None,
         "schedule": "cosine" if settings.schedule == "plateau" else settings.schedule,
     }
@@ -123,9 +125,9 @@ def _run(
 ) -> Model:
     settings = recipe.optimisation
     spec = make_spec(recipe, band_statistics(plots, recipe.bands), _folders(recipe))
-    written = recipe.model_dump(mode="json", by_alias=True, exclude={"data_root"})
     facts: dict[str, Any] = {
-        "recipe": {**written, "labels": "none"},  # never to be taken for the state of a training
+        # Never to be taken for the state of a training.
+        "recipe": {**recipe.written(whole=True), "labels": "none"},
         "data": fingerprint([[p.height, p.width, *p.train] for p in plots]),
     }
     state = load_state(folder)
@@ -201,8 +203,8 @@ class _Notes(Callback):
 
 
 def _folders(recipe: Recipe) -> list[str]:
-    found = {os.path.relpath(paths[0].parent, recipe.data_root) for paths, _ in find_scenes(recipe)}
-    return sorted(found)
+    found = find_scenes(recipe)
+    return sorted({folder_of(paths[0], recipe.root_of(source), source.patterns) for paths, source in found})
 
 
 def _restoring(spec: ModelSpec) -> ModelSpec:

@@ -8,6 +8,7 @@ from geodl.training.recipe.data import Edges, LabelClass, Source, Split
 from geodl.training.recipe.learning import Augment, Optimisation
 from geodl.training.recipe.load import load_recipe, recipe_schema
 from geodl.training.recipe.start import Pretraining, Start
+from geodl.training.recipe.table import Table
 from geodl.training.recipe.whole import Recipe
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Source",
     "Split",
     "Start",
+    "Table",
     "load_recipe",
     "recipe_schema",
 ]

@@ -1,5 +1,6 @@
 """What to learn from: classes, scenes with their labels, and how they are divided."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -7,10 +8,11 @@ from pydantic import Field, model_validator
 
 from geodl.models.spec import NODATA_CLASS
 from geodl.training.recipe.fields import Count, Positive, Strict
+from geodl.training.recipe.table import Table
 
 _READING = (
     "bands", "scale", "sensor", "crs", "ungeoreferenced", "xyz", "resample", "rows", "columns",
-    "attribute", "background", "width", "radius",
+    "attribute", "background", "width", "radius", "stack", "table",
 )  # fmt: skip
 
 
@@ -71,7 +73,15 @@ class Source(Strict):
     it lies in, {name} its path from the first wildcard of the pattern on, without suffix, {*} what the
     first * of the pattern stands for."""
     stack: bool = False
-    """Whether all matches together are the bands of one scene."""
+    """Whether all matches together are the bands of one scene; of a series, the files of one day."""
+    series: bool = False
+    """Whether the matches are the dates of one place, or, where they are folders, the files in each of them.
+    Needs the `calendar` of the recipe."""
+    masks: str | None = None
+    """Of a series: rasters that are 0 where a date is hidden (cloud), a pattern as for labels; one for each
+    date, in the order of their names."""
+    table: Table | None = None
+    """Scenes are tables with series of points, and labels a column of them. Needs the `calendar`."""
     attribute: str | None = None
     """Of vector labels: the column that holds the class."""
     classes: dict[str, list[int | str]] = Field(default_factory=dict)
@@ -118,6 +128,27 @@ class Source(Strict):
                 raise ValueError(f"`{name}` {list(given)} is not [first, the one after the last]")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _labels_in_the_table(cls, content: Any) -> Any:
+        holds_both = isinstance(content, Mapping) and content.get("table") is not None
+        return {"labels": "", **content} if holds_both else content
+
+    @model_validator(mode="after")
+    def _of_many_dates(self) -> "Source":
+        if self.table is not None and self.labels:
+            raise ValueError("`labels` are a column of the `table`; leave the key out")
+        if self.masks is not None and not self.series:
+            raise ValueError("`masks` are those of the dates of a `series: true`")
+        if self.after is not None and self.of_many_dates:
+            raise ValueError("`after` is the second of two dates; leave it out with `series` and `table`")
+        return self
+
+    @property
+    def of_many_dates(self) -> bool:
+        """Whether these are series, of scenes or of points."""
+        return self.series or self.table is not None
+
     @property
     def patterns(self) -> list[str]:
         """The scene patterns as a list."""
@@ -125,7 +156,8 @@ class Source(Strict):
 
     def reading(self) -> dict[str, Any]:
         """Return the options that decide on pixels and labels, as plain values."""
-        return {name: getattr(self, name) for name in _READING}
+        options = {name: getattr(self, name) for name in _READING}
+        return {**options, "table": None if self.table is None else self.table.model_dump()}
 
 
 class Split(Strict):

@@ -58,6 +58,9 @@ class Optimisation(Strict):
     """Largest norm of a gradient."""
     encoder_rate: Positive = 1.0
     """Learning rate of the encoder as a multiple of that of the rest."""
+    encoder_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Learning rate of each level of the encoder as a multiple of that of the level behind it: what the first
+    levels know is changed least."""
     freeze_encoder: Annotated[int, Field(ge=0)] | Literal["all"] = 0
     """Epochs in which the encoder stays as it is; "all" for the whole run."""
     time_limit_minutes: Positive | None = None
@@ -92,6 +95,9 @@ class Optimisation(Strict):
 class Augment(Strict):
     """Random changes to the training samples; every amount 0 switches one off."""
 
+    after_passes: Annotated[float, Field(ge=0)] = 0.0
+    """How often a run has seen each labelled pixel when it changes every sample; before, a growing share of
+    them. What was not seen yet needs no variants, and a short run learns less from them."""
     flips_rotations: bool = True
     """The eight symmetries of the square."""
     zoom: tuple[Positive, Positive] = (1.0, 1.0)

@@ -35,8 +35,11 @@ def load_recipe(path: str | Path) -> Recipe:
         text = path.read_text(encoding="utf-8")
         positions = positions_of(path, text)
         content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path}", str(error), "give a readable YAML file") from error
+    except OSError as error:
+        cause = f"cannot be read ({error.strerror})"
+        raise RecipeError(f"recipe {path}", cause, "give a readable YAML file") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"recipe {path}", str(error), "give a YAML file in UTF-8") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise RecipeError(f"recipe {path}", _syntax(error), "mend that line") from error
     if not isinstance(content, dict):

@@ -6,14 +6,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from geodl.calendars import Calendar
 from geodl.errors import RecipeError
 from geodl.models.spec import Units
 from geodl.task import TASKS
 from geodl.training.recipe.data import Edges, LabelClass, Source, Split, small_colours
 from geodl.training.recipe.fields import Count, Positive, Strict
 from geodl.training.recipe.learning import Augment, Optimisation
+from geodl.training.recipe.many_dates import check_many_dates, with_all_steps
+from geodl.training.recipe.portable import portable
 from geodl.training.recipe.positions import Positions
 from geodl.training.recipe.start import Pretraining, Start
+
+_WITH_PATHS = ("sources", "split", "start", "pretraining")
 
 
 class Recipe(Strict):
@@ -31,6 +36,8 @@ class Recipe(Strict):
     """Parameters of the architecture, e.g. {encoder: resnet18}."""
     bands: Annotated[list[str], Field(min_length=1)]
     """Names of the bands that the network sees, in its order."""
+    calendar: Calendar | None = None
+    """For series of many dates: the days at which the network sees them; `bands` are those of one date."""
     units: Units
     """What the network is fed: reflectance, or the digital numbers of the files."""
     dtype: Literal["uint8", "uint16", "int16", "float32"] | None = None
@@ -74,6 +81,11 @@ class Recipe(Strict):
 
     _positions: Positions | None = PrivateAttr(default=None)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bands_of_all_steps(cls, content: Any) -> Any:
+        return with_all_steps(content)
+
     @field_validator("bands")
     @classmethod
     def _bands_differ(cls, bands: list[str]) -> list[str]:
@@ -99,6 +111,11 @@ class Recipe(Strict):
                 )
         if self.augment.swap_dates and not two:
             raise ValueError(f"`swap_dates` needs two dates, the task {self.task} has one")
+        return self
+
+    @model_validator(mode="after")
+    def _of_many_dates(self) -> Self:
+        check_many_dates(self)
         return self
 
     @field_validator("sources")
@@ -181,10 +198,19 @@ class Recipe(Strict):
             )
         return self.model_copy(update={"split": self.split.model_copy(update={"fold": fold})})
 
-    def written(self) -> dict[str, Any]:
-        """Return what the recipe says beyond the defaults, without local paths: for ``model.json``."""
+    def written(self, *, whole: bool = False) -> dict[str, Any]:
+        """Return what the recipe says, without the folders of this computer: for ``model.json``.
+
+        Parameters
+        ----------
+        whole : bool
+            Also what is as by default.
+        """
         local: Any = {"data_root": True, "sources": {"__all__": {"root"}}}
-        return self.model_dump(mode="json", by_alias=True, exclude=local, exclude_defaults=True)
+        content = self.model_dump(mode="json", by_alias=True, exclude=local, exclude_defaults=not whole)
+        if self.calendar is not None:
+            content["bands"] = self.calendar.bands_of_one_date(self.bands)
+        return content | {key: portable(content[key]) for key in _WITH_PATHS if key in content}
 
 
 def _check_distinct(what: str, seen: Sequence[int | str]) -> None:

@@ -14,6 +14,7 @@ from geodl.look.figures import percent
 from geodl.look.pictures import data_uri, shown_bands
 from geodl.models.spec import ModelSpec
 from geodl.task import TASKS
+from geodl.training.apart import how_apart, shared_warnings
 from geodl.training.journal import Epoch
 from geodl.training.plots import Plot, folders
 from geodl.training.recipe import Recipe
@@ -102,6 +103,8 @@ def content(run: Run) -> dict[str, Any]:
         "unlabelled": "#{:02x}{:02x}{:02x}".format(*pictures.UNLABELLED),
         "split_map": run.split_map and f"data:image/png;base64,{b64encode(run.split_map).decode()}",
         "same_scenes": any(sum(plot.train) and sum(plot.validation) for plot in run.plots),
+        "shared": shared_warnings(run.plots),
+        "apart": how_apart(recipe, spec.halo, run.plots),
         "scenes": _scenes(run),
         "facts": _facts(run),
         "start": [line.removeprefix("start: ").strip() for line in run.start],

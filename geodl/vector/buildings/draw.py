@@ -10,9 +10,13 @@ import numpy as np
 
 from geodl.vector.buildings.directions import NEIGHBOURHOOD, ROUNDS, Directions, shared_directions
 from geodl.vector.buildings.neighbours import Table, in_context, take
-from geodl.vector.buildings.settle import respectful, settle
-from geodl.vector.buildings.shapes import agreement, farthest, regular_shapes, simplified
+from geodl.vector.buildings.settle import respectful, settle, yielding
+from geodl.vector.buildings.shapes import agreement, farthest, generalised, regular_shapes, simplified
 from geodl.vector.buildings.wishes import Wishes
+
+CLOSER = (1.0, 0.6)
+"""Tolerances, in multiples of the usual one, that outlines are simplified with whose shapes would cover other
+buildings; the last one still takes the steps out of slanting walls."""
 
 
 def footprints(known: Iterator[tuple[Table, int]], wishes: Wishes, pixel: float) -> Iterator[Table]:
@@ -68,20 +72,21 @@ def _shapes(table: Table, wishes: Wishes) -> Table:
         strict=wishes.regularize == "strict",
     )
     shape, iou, plain = found.polygon, found.agreement, ~found.regular
-    shape[plain] = simplified(outline[plain], wishes.simplify)
+    shape[plain] = generalised(outline[plain], wishes.simplify)
     iou[plain] = agreement(outline[plain], shape[plain])
     return {"shape": shape, "regular": found.regular, "round": found.round, "iou": iou}
 
 
 def _chosen(drawn: Iterator[tuple[Table, int]], wishes: Wishes, reach: int) -> Iterator[tuple[Table, int]]:
-    """Give up shapes that cover other buildings, for simplified outlines or for exact ones."""
+    """Give up shapes that cover other buildings, for simplified outlines that leave them their pixels."""
     for table, ready, frontier in in_context(drawn, reach):
         outline, shape = table["polygon"], table["shape"].copy()
         good = respectful(outline, shape)
         bad = np.flatnonzero(~good)
-        shape[bad] = simplified(outline[bad], wishes.simplify)
-        bad = bad[~respectful(outline, shape)[bad]]
-        shape[bad] = outline[bad]
+        for closer in CLOSER:
+            shape[bad] = simplified(outline[bad], closer * wishes.simplify)
+            bad = bad[~respectful(outline, shape, bad)]
+        shape = yielding(outline, shape, bad)
         iou = np.where(good, table["iou"], np.nan)
         iou[~good] = agreement(outline[~good], shape[~good])
         changed = {"shape": shape, "iou": iou, "regular": table["regular"] & good}

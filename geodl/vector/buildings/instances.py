@@ -18,8 +18,9 @@ from skimage.measure import label
 
 from geodl.vector.buildings.roles import EDGE, INSIDE
 
-REACH = 8
-"""Steps that a building grows into its edge: edges of models are 1 to 3 pixels wide."""
+REACH = 16
+"""Steps that a building grows into its edge. Edges of models are 1 to 3 pixels wide, those of uncertain ones
+up to 8, and a corner takes twice the steps."""
 
 BLOCK = 256
 """Rows that are read at once, so that no block of a file is decoded often."""

@@ -18,18 +18,30 @@ TOO_MUCH = 0.03
 NOTHING = 100 * GRID  # square pixels: what rounding leaves along a long wall
 
 
-def respectful(raw: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Tell which shapes leave other buildings their pixels: bool, shape (n,).
+def respectful(raw: np.ndarray, shape: np.ndarray, which: np.ndarray | None = None) -> np.ndarray:
+    """Tell which shapes leave other buildings their pixels: bool, shape (n,) or that of `which`.
 
     Parameters
     ----------
     raw, shape : array of Polygon, shape (n,)
         Exact outlines of the buildings, which do not overlap, and their shapes.
+    which : int array, optional
+        The buildings that are asked for, ascending; by default all.
     """
-    one, other = _pairs(shape, raw)
-    too_much = _common(shape[one], raw[other]) > TOO_MUCH * shapely.area(raw[other])
-    result = np.ones(len(raw), bool)
-    result[one[too_much]] = False
+    which = np.arange(len(raw)) if which is None else which
+    return ~np.isin(which, _intruders(raw, shape, which)[0])
+
+
+def yielding(raw: np.ndarray, shape: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Take the pixels of other buildings away from the shapes that are not `respectful`; arguments as there.
+
+    Where too little would be left of a building it has its exact outline.
+    """
+    one, other = _intruders(raw, shape, which)
+    result = _without(shape, one, raw[other])
+    cut = np.unique(one)
+    poor = cut[~(agreement(raw[cut], result[cut]) >= LEAST_AGREEMENT)]
+    result[poor] = raw[poor]
     return result
 
 
@@ -78,9 +90,20 @@ def settle(raw: np.ndarray, shape: np.ndarray) -> Settled:
     return Settled(polygon=result, kept=~poor, changed=changed)
 
 
-def _pairs(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of polygons of both arrays that meet, sorted, none with itself."""
-    first, second = shapely.STRtree(other).query(one, predicate="intersects")
+def _intruders(raw: np.ndarray, shape: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of some shapes, sorted, and of the buildings of whose pixels they cover too many."""
+    one, other = _pairs(shape, raw, which)
+    too_much = _common(shape[one], raw[other]) > TOO_MUCH * shapely.area(raw[other])
+    return one[too_much], other[too_much]
+
+
+def _pairs(
+    one: np.ndarray, other: np.ndarray, which: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of polygons of both arrays that meet, sorted, none with itself; of `one` some or all."""
+    which = np.arange(len(one)) if which is None else which
+    first, second = shapely.STRtree(other).query(one[which], predicate="intersects")
+    first = which[first]
     apart = first != second
     order = np.lexsort((second[apart], first[apart]))
     return first[apart][order], second[apart][order]

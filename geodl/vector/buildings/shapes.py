@@ -13,6 +13,9 @@ from geodl.vector.buildings.walls import Limits, build_walls, corners_between, l
 LEAST_AGREEMENT = 0.85
 """Intersection over union with the pixel outline that a shape must reach."""
 
+FAITHFUL = 0.9
+"""What an outline that is only simplified must keep where it is simplified more than usual."""
+
 FARTHEST = 2.5
 """Corners may move by so many times the step that is too small for a wall (`Limits.step`)."""
 
@@ -142,6 +145,17 @@ def simplified(polygons: np.ndarray, tolerance: float) -> np.ndarray:
     worse = ~shapely.is_valid(simple) | shapely.is_empty(simple)
     worse[~worse] = agreement(polygons[~worse], simple[~worse]) < LEAST_AGREEMENT
     return np.where(worse, polygons, simple)
+
+
+def generalised(polygons: np.ndarray, tolerance: float) -> np.ndarray:
+    """Simplify ragged outlines one by one with a few times the tolerance, as far as they keep their shape."""
+    result = simplified(polygons, tolerance)
+    for scale in SCALES[1:]:
+        coarse = shapely.simplify(polygons, scale * tolerance)
+        good = shapely.is_valid(coarse) & ~shapely.is_empty(coarse)
+        good[good] = agreement(polygons[good], coarse[good]) >= FAITHFUL
+        result = np.where(good, coarse, result)
+    return result
 
 
 def agreement(one: np.ndarray, other: np.ndarray) -> np.ndarray:

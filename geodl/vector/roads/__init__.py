@@ -3,8 +3,9 @@
 The skeleton (`skeleton.py`) is made window by window, traced strip by strip (`trace.py`) and smoothed
 (`lines.py`); memory holds a strip, and the network. What follows works on the network alone: spurs and
 specks go, junctions become one node (`clean.py`) where their roads meet (`junctions.py`), dead ends keep to
-the axis of their road (`ends.py`), and gaps are bridged (`bridge.py`). Lengths and widths are in metres,
-tolerances in pixels or in multiples of the road's width.
+the axis of their road (`ends.py`), and gaps are bridged: between ends (`bridge.py`), and between an end and
+the side of another road (`mouths.py`), where the ground allows it (`obstacles.py`). Lengths and widths are in
+metres, tolerances in pixels or in multiples of the road's width.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,9 @@ from geodl.vector.roads.ground import Ground
 from geodl.vector.roads.junctions import straighten_junctions
 from geodl.vector.roads.lines import smooth_lines
 from geodl.vector.roads.mask import RoadRows, road_value
+from geodl.vector.roads.mouths import open_mouths
 from geodl.vector.roads.network import Network, smooth_roads
+from geodl.vector.roads.obstacles import passable_ground
 from geodl.vector.roads.skeleton import STRIP_ROWS, WINDOW_COLUMNS, skeleton_rows
 from geodl.vector.roads.table import road_layers
 from geodl.vector.roads.trace import trace_paths
@@ -91,7 +94,9 @@ def road_network(
     prune_spurs(network, pixel, ground.of_pixels(np.array([[width - 1, raster.shape[0] - 1]]))[0])
     merge_junctions(network, pixel)
     straighten_ends(network)
-    bridge_gaps(network, pixel)
+    passable = passable_ground(raster, ground, names)
+    bridge_gaps(network, pixel, passable)
+    open_mouths(network, pixel, passable)
     straighten_junctions(network, pixel)
     smooth_roads(network, pixel)
     drop_specks(network, SURFACE if options.min_area is None else options.min_area)

@@ -1,5 +1,8 @@
 """Gaps in a road: dead ends that face each other across a few metres are joined."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import shapely
 from scipy.spatial import cKDTree
@@ -12,19 +15,49 @@ FACING = np.cos(np.radians(40))  # the roads on both sides turn by less than thi
 ASIDE = np.tan(np.radians(25))  # how far an end may lie beside the other's line, by their distance
 BEHIND = 3.0  # road widths behind an end that tell its direction
 
+Passable = Callable[[np.ndarray], np.ndarray]
+"""Tells of straight lines on the ground, shape (n, 2, 2), where a road may be: bool, shape (n,)."""
 
-def bridge_gaps(network: Network, pixel: float) -> None:
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """Dead ends of roads that are longer than wide."""
+
+    nodes: list[int]
+    position: np.ndarray
+    """Ground coordinates, shape (n, 2)."""
+    radius: np.ndarray
+    """Distance to the edge of the road, shape (n,)."""
+    direction: np.ndarray
+    """Unit vectors out of the roads, shape (n, 2)."""
+
+    @classmethod
+    def of(cls, network: Network, pixel: float) -> "Ends":
+        """Find those of a network."""
+        nodes = [node for node in network.at if _may_go_on(network, node)]
+        return cls(
+            nodes=nodes,
+            position=np.array([network.position[node] for node in nodes]).reshape(-1, 2),
+            radius=np.array([network.radius[node] for node in nodes]),
+            direction=np.array([_direction(network, node, pixel) for node in nodes]).reshape(-1, 2),
+        )
+
+
+def gap_of(pixel: float) -> float:
+    """Return how long a gap may be, on the ground, for pixels of this size."""
+    return min(max(GAP, GAP_PIXELS[0] * pixel), GAP_PIXELS[1] * pixel)
+
+
+def bridge_gaps(network: Network, pixel: float, passable: Passable) -> None:
     """Join dead ends that face each other, the nearest first, each to one other at most.
 
     The stretch without road between two ends is at most `GAP` long, and no bridge crosses another road.
     """
-    gap = min(max(GAP, GAP_PIXELS[0] * pixel), GAP_PIXELS[1] * pixel)
-    ends = [node for node in network.at if _may_go_on(network, node)]
+    found = Ends.of(network, pixel)
+    ends, position, radius, direction = found.nodes, found.position, found.radius, found.direction
     if len(ends) < 2:
         return
-    position = np.array([network.position[node] for node in ends])
-    radius = np.array([network.radius[node] for node in ends])
-    direction = np.array([_direction(network, node, pixel) for node in ends])
+    gap = gap_of(pixel)
     pairs = cKDTree(position).query_pairs(gap + 2 * radius.max(), output_type="ndarray")
     one, other = pairs.T
     across = position[other] - position[one]
@@ -36,7 +69,9 @@ def bridge_gaps(network: Network, pixel: float) -> None:
         ahead = sign * np.einsum("ij,ij->i", direction[end], across)
         aside = np.abs(direction[end][:, 0] * across[:, 1] - direction[end][:, 1] * across[:, 0])
         fits &= (ahead > 0) & (aside <= np.maximum(ASIDE * ahead, reach))
-    _join(network, [ends[place] for place in one[fits]], [ends[place] for place in other[fits]])
+    one, other = one[fits], other[fits]
+    free = passable(np.stack([position[one], position[other]], axis=1))
+    _join(network, [ends[place] for place in one[free]], [ends[place] for place in other[free]])
 
 
 def _may_go_on(network: Network, node: int) -> bool:

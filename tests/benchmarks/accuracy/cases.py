@@ -36,19 +36,23 @@ ALTERATIONS: dict[str, dict[str, Any]] = {
     "-average": {"optimisation": {"ema": None}},
     "-schedule": {"optimisation": {"schedule": "constant"}},
     "-augment": {"augment": UNCHANGED.model_dump()},
+    "-turns": {"augment": {"flips_rotations": False}},
+    "-zoom": {"augment": {"zoom": (1.0, 1.0)}},
+    "-patience": {"augment": {"after_passes": 0.0}},
     "-smoothing": {"optimisation": {"label_smoothing": 0.0}},
     "+smoothing": {"optimisation": {"label_smoothing": 0.1}},
     "+dice": {"optimisation": {"loss": {"cross_entropy": 1.0, "dice": 0.5}}},
-    "+lovasz": {"optimisation": {"loss": {"cross_entropy": 1.0, "lovasz": 0.5}}},
+    "-lovasz": {"optimisation": {"loss": "cross_entropy"}},
     "+cutmix": {"augment": {"cutmix": 0.3}},
-    "+resnet": {"architecture": "unet", "parameters": {"encoder": "resnet18"}},
+    "+compact": {"architecture": "unet_compact", "parameters": {}},
     "+generated": {"start": Start(model="landcover-s2")},
     "+pretrained": {},
 }
 """One ingredient more or less: appended to a base, as in ``default-weights`` or ``default-weights+draws``.
 
-``+generated`` starts from the model trained on generated scenes, ``+pretrained`` from one that restored
-hidden squares of the scenes themselves for as many steps again.
+``-patience`` changes all samples at random from the first one on. ``+generated`` starts from the model
+trained on generated scenes, ``+pretrained`` from one that restored hidden squares of the scenes themselves
+for as many steps again.
 """
 
 

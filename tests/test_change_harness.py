@@ -96,7 +96,7 @@ def test_all_ways_are_checked_on_the_same_pixels(data, monkeypatch, tmp_path, ca
     assert parameters["cva"] is None
     assert parameters["early_fusion_compact"] < parameters["siamese_unet-draws"] < parameters["torchgeo"]
     table = capsys.readouterr().out
-    assert "| method | p0 | p1 | p2 |" in table
+    assert "| method | steps x batch x pixels | p0 | p1 | p2 |" in table
     assert "| `torchgeo` | 2 x 2 x 32 | 3 |" in table
 
     call(monkeypatch, *words)
@@ -104,7 +104,7 @@ def test_all_ways_are_checked_on_the_same_pixels(data, monkeypatch, tmp_path, ca
     assert read_rows(out) == rows  # nothing is measured twice
     call(monkeypatch, *words, "--steps", 1, "--methods", "cva", "early_fusion_compact", "--groups", "west")
     assert [(row.method, row.steps) for row in read_rows(out)[len(rows) :]] == [("early_fusion_compact", 1)]
-    assert "| method | p2 |" in capsys.readouterr().out
+    assert "| method | steps x batch x pixels | p2 |" in capsys.readouterr().out
 
 
 def test_a_method_that_does_not_apply_is_left_out(data, monkeypatch, tmp_path, capsys):
@@ -206,14 +206,14 @@ def test_the_threshold_comes_from_the_other_places():
     assert cells[3] == f"{f1_at_half:.1f}"
     f1_elsewhere = 100 * 2 * 30 / (2 * 30 + 60)
     assert cells[8] == f"{f1_elsewhere:.1f}"
-    assert place_table(rows, "onera").splitlines()[-1] == "| `btc` | 0.0 | 100.0 | 0.0 |"
+    assert place_table(rows, "onera").splitlines()[-1] == "| `btc` | 5 x 2 x 32 | 0.0 | 100.0 | 0.0 |"
 
 
 def test_rows_of_other_effort_stand_apart():
-    rows = [make_row("paris", counted((1, HALF, 3)), steps=steps) for steps in (5, 9)]
+    rows = [make_row("paris", counted((1, HALF, 3)), steps=steps) for steps in (10, 9)]
     assert [line.split("|")[2].strip() for line in change_table(rows, "onera").splitlines()[2:]] == [
-        "5 x 2 x 32",
         "9 x 2 x 32",
+        "10 x 2 x 32",
     ]
 
 

@@ -103,13 +103,14 @@ def place_table(rows: Iterable[Row], data: str) -> str:
     """Write the F1 of each place in points as a Markdown table, a line per method."""
     rows = [row for row in rows if row.data == data]
     places = sorted({row.place for row in rows})
-    lines = [f"| method | {' | '.join(places)} |", f"| --- |{' --- |' * len(places)}"]
+    headings = (*_HEADINGS[:2], *places)
+    lines = [f"| {' | '.join(headings)} |", f"|{' --- |' * len(headings)}"]
     for method, mine in _by_method(rows, data):
         cells = []
         for place in places:
             here = [row for row in mine if row.place == place]
             cells.append(_points(found_at(_sum(here)).f1) if here else "")
-        lines.append(f"| `{method}` | {' | '.join(cells)} |")
+        lines.append(f"| `{method}` | {_effort(mine[0])} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -118,9 +119,9 @@ def _by_method(rows: Iterable[Row], data: str) -> list[tuple[str, list[Row]]]:
     rows = [row for row in rows if row.data == data]
     order = known_methods()
 
-    def place(key: tuple[str, str]) -> tuple[int, int, str]:
+    def place(key: tuple[str, str]) -> tuple[int, int, list[int]]:
         base, changes = split_method(key[0])
-        return order.index(base), len(changes), key[1]
+        return order.index(base), len(changes), [int(n) for n in key[1].split(" x ") if n]
 
     keys = sorted({(row.method, _effort(row)) for row in rows}, key=place)
     return [(key[0], [row for row in rows if (row.method, _effort(row)) == key]) for key in keys]

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import rasterio
@@ -14,15 +15,17 @@ from geodl.match import fits
 from geodl.models.bundle import bundled_models, load_model
 from geodl.models.spec import ModelSpec
 from geodl.report import block_progress
-from geodl.scene import open_scene
+from geodl.scene import open_pair, open_scene
+from geodl.scene.pair import stack_dates
 from geodl.shipped import shipped
 from geodl.task import TASKS, Task
 
 
 def run_demo(out: Path, scenes: Path) -> Iterator[str]:
-    """Map every scene of a folder, for every task, with the first bundled model that fits it.
+    """Map every scene of a folder, and every two dates of a place, with the first bundled model that fits.
 
-    Where ``truth/<scene>_<task>.tif`` or ``.gpkg`` lies beside the scenes, the product is compared with it.
+    Dates of a place are files whose names differ in the year at their end. Where ``truth/<scene>_<task>.tif``
+    or ``.gpkg`` lies beside the scenes (of two dates ``<place>_<task>``), the product is compared with it.
 
     Parameters
     ----------
@@ -45,9 +48,8 @@ def run_demo(out: Path, scenes: Path) -> Iterator[str]:
     if not files:
         raise OptionError(f"--scenes {scenes}", "it holds no .tif file", "name a folder with GeoTIFF scenes")
     with connect() as client:
-        for file in files:
-            scene = open_scene(file)
-            for spec in _fitting(scene, file):
+        for place, scene in _subjects(files):
+            for spec in _fitting(scene):
                 task = TASKS[spec.task]
                 with block_progress(f"{scene.name}, {task.title.lower()}") as progress:
                     model, options = load_model(spec.name), RunOptions()
@@ -55,24 +57,40 @@ def run_demo(out: Path, scenes: Path) -> Iterator[str]:
                         scene, model, out / task.name, options, client=client, progress=progress
                     )
                 yield f"{product}  ({spec.name})"
-                yield from _compared(product, task, spec, scenes / "truth")
+                yield from _compared(product, task, spec, scenes / "truth" / f"{place}_{task.name}")
     yield f"each folder under {out} has map.qgz, to open in QGIS, and report.html, for any browser"
 
 
-def _fitting(scene: xr.DataArray, file: Path) -> list[ModelSpec]:
-    """Return one model for each task that some model can do on the scene."""
+def _subjects(files: list[Path]) -> Iterator[tuple[str, xr.DataArray]]:
+    """Yield each scene, then each two dates of a place, with the name that their truth begins with."""
+    for file in files:
+        yield file.stem, open_scene(file)
+    dated = [(found[1], file) for file in files if (found := re.fullmatch(r"(.+)_\d{4}", file.stem))]
+    for (place, before), (later_place, after) in pairwise(dated):
+        if place == later_place:
+            yield place, stack_dates(open_pair(before, after))
+
+
+def _fitting(scene: xr.DataArray) -> list[ModelSpec]:
+    """Return one model for each task that some model can do on the scene.
+
+    Raises
+    ------
+    OptionError
+        There is none for a single scene; two dates may well have none.
+    """
     found: dict[str, ModelSpec] = {}
     for spec in bundled_models():
         if spec.task not in found and fits(scene, spec) is None:
             found[spec.task] = spec
-    if not found:
-        raise OptionError(f"scene {file}", "no bundled model fits it", "geodl info tells why")
+    if not found and "dates" not in scene.attrs:
+        raise OptionError(f"scene {scene.name}", "no bundled model fits it", "geodl info tells why")
     return [found[name] for name in TASKS if name in found]
 
 
 def _compared(product: Path, task: Task, spec: ModelSpec, truth: Path) -> Iterator[str]:
-    """Say how good a product is, where its truth is known in the same terms."""
-    raster, vectors = (truth / f"{product.name}_{task.name}{suffix}" for suffix in (".tif", ".gpkg"))
+    """Say how good a product is, where its truth (a file without its suffix) is known in the same terms."""
+    raster, vectors = (truth.with_name(truth.name + suffix) for suffix in (".tif", ".gpkg"))
     if raster.exists() and _classes(raster) == {c.value: c.name for c in spec.classes}:
         from geodl.assess.compare import assess
 

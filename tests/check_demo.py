@@ -13,7 +13,7 @@ from rio_cogeo import cog_validate
 from geodl.demo import sample_scenes
 
 PRODUCT = ("confidence.tif", "manifest.json", "map.qgz")
-LAYERS = {"landcover": "landcover", "buildings": "buildings", "roads": "edges"}
+LAYERS = {"landcover": "landcover", "buildings": "buildings", "roads": "edges", "change": "change"}
 """Main layer of the vectors of each task."""
 
 
@@ -47,12 +47,13 @@ def main(folder: Path) -> None:
     """Check the products of every sample scene."""
     scenes = {scene.stem: scene for scene in sample_scenes().glob("*.tif")}
     assert scenes, "no sample scenes"
+    pairs = {"s2_valley_2023_2024": scenes["s2_valley_2023"]}  # on the grid of the earlier date
     products = sorted(product for task in folder.iterdir() for product in task.iterdir() if product.is_dir())
     for product in products:
-        print(check_product(scenes[product.name], product, product.parent.name))
+        print(check_product((scenes | pairs)[product.name], product, product.parent.name))
     mapped = {product.name for product in products if product.parent.name == "landcover"}
     assert mapped == set(scenes), f"land cover of {set(scenes) - mapped} is missing"
-    assert {product.parent.name for product in products} >= {"landcover", "roads"}
+    assert {product.parent.name for product in products} >= {"landcover", "roads", "change"}
     print(f"{len(products)} passed, 0 failed")
 
 

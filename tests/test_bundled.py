@@ -21,7 +21,9 @@ DUBAI = {"#3c1098": 1, "#8429f6": 2, "#6ec1e4": 3, "#fedd3a": 4, "#e2a929": 5}
 
 
 def test_the_promised_models_are_there():
-    assert {spec.name for spec in bundled_models()} >= {"landcover-s2", "landcover-vhr", "roads"}
+    assert {spec.name for spec in bundled_models()} >= {
+        "change-s2", "landcover-s2", "landcover-vhr", "roads",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("spec", bundled_models(), ids=lambda spec: spec.name)

@@ -1,6 +1,7 @@
 """`geodl train --init`: what it writes is read back, and trains as it is."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -14,6 +15,8 @@ from click.testing import CliRunner
 from shapely.geometry import LineString, Point, box
 
 from geodl.cli import main
+from geodl.cli.predict import predict
+from geodl.cli.train import _prediction
 from geodl.errors import OptionError, SceneError
 from geodl.training import train
 from geodl.training.draft import draft_recipe
@@ -90,6 +93,12 @@ def test_single_band_files_are_stacked_and_values_numbered(tmp_path):
     write(tmp_path / "labels.tif", np.array([300, 400, 41], dtype=np.int16)[codes], nodata=-1, **GEO)
     recipe, _ = drafted(tmp_path, "b?.tif", "labels.tif")
     assert recipe.sources[0].stack
+    command = _prediction(recipe, tmp_path / "my model")
+    assert command.startswith(f"geodl predict SCENE --model '{tmp_path}/my model' --out maps")
+    assert "--stack" in command
+    given = shlex.split(command)[2:]
+    given[0] = str(tmp_path)
+    predict.make_context("predict", given)  # every option is one of the command
     assert len(recipe.bands) == 3
     assert [(c.value, c.source) for c in recipe.classes] == [(1, [41]), (2, [300]), (3, [400])]
     (plot,) = decode(recipe, tmp_path / "decoded", gap=0)

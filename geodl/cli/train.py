@@ -1,9 +1,14 @@
 """`geodl train`."""
 
 import json
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from geodl.training.recipe import Recipe
 
 
 def _print_schema(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -88,3 +93,17 @@ def train(
     )
     accuracy = model.spec.accuracy
     click.echo(f"{out}: mean IoU {accuracy.mean_iou:.3f}, overall accuracy {accuracy.overall:.3f}")
+    click.echo(f"next: {_prediction(chosen, out)}")
+
+
+def _prediction(recipe: "Recipe", out: Path) -> str:
+    """Write the command that maps such scenes as were learnt from, with what their files do not tell."""
+    source = recipe.sources[0]
+    words = ["geodl", "predict", *(["BEFORE", "AFTER"] if source.after else ["SCENE"])]
+    words += ["--model", str(out), "--out", "maps"]
+    for name in ("bands", "scale", "sensor", "crs", "resample"):
+        value = getattr(source, name)
+        if value is not None:
+            words += [f"--{name}", ",".join(value) if isinstance(value, list) else str(value)]
+    words += [f"--{name}" for name in ("stack", "ungeoreferenced") if getattr(source, name)]
+    return " ".join(shlex.quote(word) for word in words)

@@ -119,7 +119,8 @@ def _values(path: Path, plane: RasterPlane, grid: GeoBox) -> "Counter[float]":
             raise SceneError(
                 f"labels {path}",
                 "it holds too many different values to be classes",
-                "give a raster of class values; as a picture, one without losses (PNG, not JPEG)",
+                "give a raster of class values; as a picture, one without losses (PNG, not JPEG); if this is "
+                "a band of the scene, put the pattern of its bands in quotes: 'bands/*.tif'",
             )
     return counts
 

@@ -53,7 +53,7 @@ def main(folder: Path) -> None:
         print(check_product((scenes | pairs)[product.name], product, product.parent.name))
     mapped = {product.name for product in products if product.parent.name == "landcover"}
     assert mapped == set(scenes), f"land cover of {set(scenes) - mapped} is missing"
-    assert {product.parent.name for product in products} >= {"landcover", "roads", "change"}
+    assert {product.parent.name for product in products} == set(LAYERS)
     print(f"{len(products)} passed, 0 failed")
 
 

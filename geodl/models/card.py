@@ -30,8 +30,8 @@ def model_card(spec: ModelSpec) -> str:
 
     Examples
     --------
-    >>> from geodl.models.bundle import bundled_models
-    >>> print(model_card(bundled_models()[0]).splitlines()[0])
+    >>> from geodl.models.bundle import load_model
+    >>> print(model_card(load_model("landcover-s2").spec).splitlines()[0])
     # Land cover, Sentinel-2, generated landscapes
     """
     parts = [

@@ -101,9 +101,9 @@ def _prediction(recipe: "Recipe", out: Path) -> str:
     source = recipe.sources[0]
     words = ["geodl", "predict", *(["BEFORE", "AFTER"] if source.after else ["SCENE"])]
     words += ["--model", str(out), "--out", "maps"]
-    for name in ("bands", "scale", "sensor", "crs", "resample"):
-        value = getattr(source, name)
-        if value is not None:
+    for name, value in {**source.opening(), "stack": source.stack}.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif value:
             words += [f"--{name}", ",".join(value) if isinstance(value, list) else str(value)]
-    words += [f"--{name}" for name in ("stack", "ungeoreferenced") if getattr(source, name)]
     return " ".join(shlex.quote(word) for word in words)

@@ -152,30 +152,14 @@ def fitting_scene(pair: Pair, recipe: Recipe) -> xr.DataArray:
 
 def _open_series(pair: Pair, calendar: Calendar) -> xr.DataArray:
     source = pair.source
-    series = open_series(
-        pair.scene,
-        masks=pair.masks or None,
-        stack=source.stack,
-        bands=source.bands,
-        scale=source.scale,
-        sensor=source.sensor,
-        crs=source.crs,
-        ungeoreferenced=source.ungeoreferenced,
-        resample=source.resample,
-    )
+    series = open_series(pair.scene, masks=pair.masks or None, stack=source.stack, **source.opening())
     return on_calendar(series, calendar)
 
 
 def _open(files: Sequence[Path], source: Source) -> xr.DataArray:
-    scene = open_scene(
-        list(files) if len(files) > 1 else files[0],
-        bands=source.bands,
-        scale=source.scale,
-        sensor=source.sensor,
-        crs=source.crs,
-        ungeoreferenced=source.ungeoreferenced or source.xyz is not None,
-        resample=source.resample,
-    )
+    options = source.opening()
+    options["ungeoreferenced"] |= source.xyz is not None  # their names say where such tiles lie
+    scene = open_scene(list(files) if len(files) > 1 else files[0], **options)
     return scene if source.xyz is None else place_tile(scene, files[0], source.xyz)
 
 

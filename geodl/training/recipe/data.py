@@ -10,8 +10,9 @@ from geodl.models.spec import NODATA_CLASS
 from geodl.training.recipe.fields import Count, Positive, Strict
 from geodl.training.recipe.table import Table
 
+_OPENING = ("bands", "scale", "sensor", "crs", "ungeoreferenced", "resample")
 _READING = (
-    "bands", "scale", "sensor", "crs", "ungeoreferenced", "xyz", "resample", "rows", "columns",
+    *_OPENING, "xyz", "rows", "columns",
     "attribute", "background", "width", "radius", "stack", "table",
 )  # fmt: skip
 
@@ -153,6 +154,10 @@ class Source(Strict):
     def patterns(self) -> list[str]:
         """The scene patterns as a list."""
         return [self.scenes] if isinstance(self.scenes, str) else list(self.scenes)
+
+    def opening(self) -> dict[str, Any]:
+        """Return the options of `geodl.open_scene`, as keywords."""
+        return {name: getattr(self, name) for name in _OPENING}
 
     def reading(self) -> dict[str, Any]:
         """Return the options that decide on pixels and labels, as plain values."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -76,18 +77,7 @@ def train_peer(recipe: Recipe, folder: Path) -> Trained:
             num_classes=len(recipe.classes),
             ignore_index=IGNORE,
         )
-        trainer = lightning.Trainer(
-            accelerator="cpu",
-            precision="bf16-mixed" if precision == torch.bfloat16 else "32-true",
-            max_steps=steps,
-            max_epochs=-1,
-            limit_train_batches=-(-steps // CHECKS),
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        trainer = plain_trainer(steps, CHECKS, precision)
         trainer.fit(
             task,
             DataLoader(_Drawn(recipe, plots, spec.bands), batch_size=settings.batch),
@@ -99,6 +89,23 @@ def train_peer(recipe: Recipe, folder: Path) -> Trained:
     return Trained(
         accuracy=validation.measure(network, validation.tiles()),
         parameters=sum(weight.numel() for weight in network.parameters()),
+    )
+
+
+def plain_trainer(steps: int, checks: int, precision: torch.dtype, **more: Any) -> lightning.Trainer:
+    """Set up Lightning's trainer to take so many steps, and nothing beside them but checks of the loss."""
+    return lightning.Trainer(
+        accelerator="cpu",
+        precision="bf16-mixed" if precision == torch.bfloat16 else "32-true",
+        max_steps=steps,
+        max_epochs=-1,
+        limit_train_batches=-(-steps // checks),
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **more,
     )
 
 

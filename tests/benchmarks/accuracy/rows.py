@@ -1,6 +1,5 @@
 """What was measured, line by line, and as tables of means and deviations over the seeds."""
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.benchmarks.accuracy.cases import BASES, PEERS, Case, split_name
+from tests.benchmarks.lines import append_lines, read_lines
 
 _HEADINGS = (
     "data", "variant", "seeds", "mIoU", "overall accuracy", "gain over torchgeo", "gain over its base",
@@ -48,15 +48,12 @@ class Row:
 
 def append_row(path: Path, row: Row) -> None:
     """Add a line to a file of rows."""
-    with path.open("a") as file:
-        file.write(json.dumps(asdict(row)) + "\n")
+    append_lines(path, [asdict(row)])
 
 
 def read_rows(path: Path) -> list[Row]:
     """Read a file of rows; none where there is no file."""
-    if not path.exists():
-        return []
-    return [Row(**json.loads(line)) for line in path.read_text().splitlines() if line]
+    return [Row(**line) for line in read_lines(path)]
 
 
 def accuracy_table(rows: Iterable[Row]) -> str:

@@ -15,6 +15,7 @@ from geodl.training.recipe import Recipe
 from geodl.training.samples import Samples, band_statistics
 from geodl.training.trainer import precision_of, quiet_lightning
 from tests.benchmarks.accuracy.cases import UNCHANGED, altered
+from tests.benchmarks.accuracy.peer import plain_trainer
 
 CHECKS = 10
 """How often the loss, after which the learning rate may fall, is computed in a run."""
@@ -42,19 +43,7 @@ def learn_peer(recipe: Recipe, plots: list[Plot]) -> tuple[ModelSpec, nn.Module]
     with quiet_lightning():
         lightning.seed_everything(recipe.seed, verbose=False)
         task = ChangeDetectionTask(in_channels=len(recipe.bands) // 2)
-        trainer = lightning.Trainer(
-            accelerator="cpu",
-            precision="bf16-mixed" if precision == torch.bfloat16 else "32-true",
-            max_steps=steps,
-            max_epochs=-1,
-            limit_train_batches=-(-steps // CHECKS),
-            limit_val_batches=1,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        trainer = plain_trainer(steps, CHECKS, precision, limit_val_batches=1)
         trainer.fit(
             task,
             DataLoader(_Drawn(recipe, plots, spec.bands), batch_size=settings.batch),

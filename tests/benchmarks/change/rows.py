@@ -1,6 +1,5 @@
 """What was measured, line by line, and as tables."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from geodl.changes import METHODS as UNSUPERVISED
 from tests.benchmarks.change.cases import READY, Case, known_methods, split_method
 from tests.benchmarks.change.scores import HALF, Found, best_threshold, found_at
+from tests.benchmarks.lines import append_lines, read_lines
 
 _HEADINGS = (
     "method", "steps x batch x pixels",
@@ -61,15 +61,12 @@ def _settings(case: Case) -> dict[str, Any]:
 
 def append_rows(path: Path, rows: Iterable[Row]) -> None:
     """Add lines to a file of rows."""
-    with path.open("a") as file:
-        file.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
+    append_lines(path, map(asdict, rows))
 
 
 def read_rows(path: Path) -> list[Row]:
     """Read a file of rows; none where there is no file."""
-    if not path.exists():
-        return []
-    return [Row(**json.loads(line)) for line in path.read_text().splitlines() if line]
+    return [Row(**line) for line in read_lines(path)]
 
 
 def change_table(rows: Iterable[Row], data: str) -> str:

@@ -1,10 +1,11 @@
 """What was measured, line by line, and as tables."""
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from tests.benchmarks.lines import append_lines, read_lines
 
 COLUMNS = {
     "buildings": {
@@ -49,17 +50,12 @@ class Row:
 
 def append_rows(path: Path, rows: Iterable[Row]) -> None:
     """Add lines to a file of rows, all at once."""
-    lines = [json.dumps(_without_nan(asdict(row))) + "\n" for row in rows]
-    with path.open("a") as file:
-        file.write("".join(lines))
+    append_lines(path, (_without_nan(asdict(row)) for row in rows))
 
 
 def read_rows(path: Path) -> list[Row]:
     """Read a file of rows; none where there is no file."""
-    if not path.exists():
-        return []
-    found = (json.loads(line) for line in path.read_text().splitlines() if line)
-    return [Row(**{**row, "values": _with_nan(row["values"])}) for row in found]
+    return [Row(**{**row, "values": _with_nan(row["values"])}) for row in read_lines(path)]
 
 
 def table(rows: Iterable[Row], task: str) -> str:

@@ -28,7 +28,7 @@ class Scaling:
 def scaling_of(scene: xr.DataArray, spec: ModelSpec) -> Scaling:
     """Return ``(value * scale + offset - mean) / std`` as one gain and one bias per band.
 
-    `scene` must hold the bands of the model in its order.
+    `scene` must hold the bands of the model in its order, in its units.
     """
     if spec.units == "digital_number":
         scales, offsets = (1.0,) * len(spec.bands), (0.0,) * len(spec.bands)
@@ -158,7 +158,7 @@ def _bands_of_each_date(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str]
 
 def _units(scene: xr.DataArray, spec: ModelSpec) -> tuple[str, str] | None:
     has = scene.attrs.get("units")
-    if has == spec.units:
+    if has == spec.units or spec.units == "z_score":  # the same from values in any units
         return None
     described = {"reflectance": "reflectance", "digital_number": "digital numbers"}.get(
         str(has), "values of unknown scale"

@@ -19,6 +19,7 @@ from geodl.models.legend import legend_of
 from geodl.models.spec import NODATA_CLASS, ModelSpec, flag_attributes
 from geodl.scene.adopt import as_scene, select_bands
 from geodl.scene.series import on_calendar
+from geodl.standard import standardised
 from geodl.task import TASKS, layers_of
 from geodl.tiles import Block
 
@@ -87,8 +88,9 @@ def make_job(
     tile = model.spec.tile if turned and tile is None else tile  # a stream runs one way only
     forward = partial(forward_for, model, place.type, precision, novelty="novelty" in layers)
     cell, strip = _resolve_cell(tile, scene, model.spec, forward)
+    scene = select_bands(scene, model.spec.band_names)
     return Job(
-        scene=select_bands(scene, model.spec.band_names),
+        scene=standardised(scene) if model.spec.units == "z_score" else scene,
         model=model,
         device=place.type,
         precision=precision,

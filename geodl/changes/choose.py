@@ -23,7 +23,7 @@ def model_for(pair: xr.DataArray, asked: str | None) -> Model:
     MismatchError
         The dates lack a band, or have other units or pixels.
     OptionError
-        The model compares dates itself, or no bundled one fits.
+        The model compares dates itself or is fed standard scores, or no bundled one fits.
     ModelError
         It cannot be loaded.
     """
@@ -44,6 +44,12 @@ def model_for(pair: xr.DataArray, asked: str | None) -> Model:
             f"--model {model.spec.name}",
             "it compares two dates itself",
             f"use `geodl predict BEFORE AFTER --model {asked}`, or name a model of one date",
+        )
+    if model.spec.units == "z_score":
+        raise OptionError(
+            f"--model {model.spec.name}",
+            "it is fed standard scores, which even out what two dates differ by",
+            "name a model of reflectance or of digital numbers",
         )
     check_fit(date, model.spec)
     return model

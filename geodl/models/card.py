@@ -12,7 +12,11 @@ from geodl.task import TASKS
 
 CARD_FILE = "README.md"
 _UNKNOWN = "not stated"
-_UNITS = {"reflectance": "reflectance, 0 to 1", "digital_number": "digital numbers as in the file"}
+_UNITS = {
+    "reflectance": "reflectance, 0 to 1",
+    "digital_number": "digital numbers as in the file",
+    "z_score": "standard scores within each scene",
+}
 
 
 def model_card(spec: ModelSpec) -> str:

@@ -26,7 +26,7 @@ WEIGHTS_FILE = "weights.safetensors"
 ONNX = "onnx"  # the architecture that is not ours to build: the file brings its own graph
 ONNX_FILE = "network.onnx"
 
-Units = Literal["reflectance", "digital_number"]
+Units = Literal["reflectance", "digital_number", "z_score"]
 
 
 def _one_line(text: str) -> str:
@@ -108,7 +108,8 @@ class ModelSpec(_Strict):
     https://arxiv.org/abs/1706.04599); it moves no pixel to another class. `licence` is that of the weights,
     ``training.licence`` that of the data. A model with a `calendar` maps series of scenes, and its bands are
     those of all steps. `familiar_sha256` is that of ``familiar.safetensors``, which says
-    what the model has seen; empty where there is none.
+    what the model has seen; empty where there is none. With `units` ``z_score`` bands are standard scores
+    within each scene, see `geodl.standard`.
     """
 
     format_version: Literal[2] = 2

@@ -14,7 +14,7 @@ from geodl.errors import OptionError
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
 @click.option("--bands", help="Names of the input bands, in order: red,green,blue.")
 @click.option("--classes", help="Classes in order: water,wood or 1=water,2=roof#c1440e.")
-@click.option("--units", help="What the bands hold: reflectance or digital_number.")
+@click.option("--units", help="What the bands hold: reflectance, digital_number or z_score.")
 @click.option("--dtype", help="Kind of number, for digital numbers: uint8, uint16, int16, float32.")
 @click.option("--pixel-size", type=float, metavar="METRES", help="Pixel size of the training imagery.")
 @click.option("--mean", help="What is taken from each band: one number, or one per band.")

@@ -21,6 +21,7 @@ from geodl.scene.adopt import per_band, select_bands
 from geodl.scene.pair import open_pair, stack_dates
 from geodl.scene.series import on_calendar, open_series
 from geodl.scene.xyz import place_tile
+from geodl.standard import Moments, scores_of
 from geodl.training.cache import SceneCache, identity_of, key_of
 from geodl.training.description import make_spec
 from geodl.training.plots.meaning import labels_of
@@ -108,28 +109,42 @@ def _write(pair: Pair, scene: xr.DataArray, recipe: Recipe, folder: Path) -> Non
     labels = create_array(folder / "labels.npy", (height, width), np.dtype(np.uint8))
     mask = valid_mask(scene)
     grid = grid_of_scene(scene)
+    moments = Moments(len(scene))
     with labels_of(pair, recipe, grid) as reader:
         for window in strips(height, width):
             rows = window.slices[0]
             # Together, so that each block of the file is decoded once.
             image[:, rows], valid[rows] = dask.compute(scene.isel(y=rows).data, mask.isel(y=rows).data)
+            if recipe.units == "z_score":
+                moments.add(image[:, rows], valid[rows])
             labels[rows] = np.where(valid[rows], reader.read(window), IGNORE)
     for array in (image, valid, labels):
         array.flush()  # type: ignore[attr-defined]
-    # A model of digital numbers takes them as they are, whatever scale the file names.
-    scaled = recipe.units == "reflectance"
+    scale, offset = _scaling(scene, recipe, moments)
     decoded = Decoded(
         name=str(scene.name),
         folder=folder,
         height=height,
         width=width,
-        scale=tuple(float(value) if scaled else 1.0 for value in per_band(scene, "scale")),
-        offset=tuple(float(value) if scaled else 0.0 for value in per_band(scene, "offset")),
+        scale=scale,
+        offset=offset,
         crs=None if grid.crs is None else grid.crs.to_wkt(),
         transform=tuple(grid.affine[:6]),
     )
     content = {name: value for name, value in asdict(decoded).items() if name != "folder"}
     (folder / "scene.json").write_text(json.dumps(content))
+
+
+def _scaling(
+    scene: xr.DataArray, recipe: Recipe, moments: Moments
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Scale and offset of each band that make what the model is fed of the values of the files."""
+    if recipe.units == "z_score":
+        return scores_of(moments)
+    if recipe.units == "digital_number":  # as they are, whatever scale the file names
+        return (1.0,) * len(scene), (0.0,) * len(scene)
+    scale, offset = (tuple(map(float, per_band(scene, name))) for name in ("scale", "offset"))
+    return scale, offset
 
 
 def fitting_scene(pair: Pair, recipe: Recipe) -> xr.DataArray:

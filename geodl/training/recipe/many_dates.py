@@ -49,6 +49,10 @@ def check_many_dates(recipe: "Recipe") -> None:
             )
     if recipe.calendar is None:
         return
+    if recipe.units == "z_score":
+        raise ValueError(
+            "`units: z_score` is for scenes of one or two dates; a series keeps its course in time"
+        )
     steps = recipe.parameters.get("steps", recipe.calendar.steps)
     if steps != recipe.calendar.steps:
         raise ValueError(f"`steps` {steps} of the parameters: the calendar has {recipe.calendar.steps}")

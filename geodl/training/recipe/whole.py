@@ -39,7 +39,8 @@ class Recipe(Strict):
     calendar: Calendar | None = None
     """For series of many dates: the days at which the network sees them; `bands` are those of one date."""
     units: Units
-    """What the network is fed: reflectance, or the digital numbers of the files."""
+    """What the network is fed: reflectance, digital_number (as in the files), or z_score (standard scores
+    within each scene, which say nothing of its sun, haze and sensor)."""
     dtype: Literal["uint8", "uint16", "int16", "float32"] | None = None
     """For digital numbers: the type that scenes must have."""
     pixel_size: Positive | None = None

@@ -102,6 +102,7 @@ def print_model(spec: ModelSpec) -> None:
                 ("tiles", f"{spec.tile} px, halo {spec.halo}, stride {spec.stride}, stitch {spec.stitch}"),
                 ("accuracy", f"mean IoU {_text(accuracy.mean_iou)}, overall {_text(accuracy.overall)}"),
                 ("measured on", f"{accuracy.reference} ({accuracy.pixels} pixels)"),
+                ("split", accuracy.split or "-"),
                 ("trained on", ", ".join(spec.training.data)),
                 ("licence", spec.licence),
             ]

@@ -88,7 +88,7 @@ def test_predict_makes_products_and_goes_on_after_a_bad_scene(scene_file, tiny_m
         "--block",
         100,
         "--memory",
-        "4GB",
+        "64GB",
     )
     assert done.exit_code == 1
     assert "bad.tif" in done.output

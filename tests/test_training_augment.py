@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
+from skimage.registration import phase_cross_correlation
 
-from geodl.training.augment import augment, blur, change_light, zoom_to
+from geodl.training.augment import augment, blur, change_light, move, zoom_to
 from geodl.training.mix import cutmix
 from geodl.training.recipe import Augment
 from geodl.training.weather import add_haze, add_shadow, drop_channels, smooth_field
@@ -94,6 +97,23 @@ def test_a_field_is_smooth_and_between_zero_and_one():
     assert field.max() <= 1
     assert field.std() > 0.05
     assert max(field.diff(dim=0).abs().max(), field.diff(dim=1).abs().max()) < 0.12
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0.0, 0.0), (1.0, -2.0), (0.25, 1.5), (-0.7, -0.1)])
+def test_a_move_is_that_of_scipy(image, rows, columns):
+    wanted = ndimage.shift(image.numpy(), (0, rows, columns), order=1, mode="nearest")
+    torch.testing.assert_close(move(image, rows, columns), torch.from_numpy(wanted), atol=1e-5, rtol=0)
+
+
+def test_only_the_later_date_moves_and_no_label(image):
+    labels = torch.arange(image[0].numel()).reshape(image.shape[1:])
+    amounts = NONE.model_copy(update={"shift": 2.0})
+    found, same = augment(torch.cat([image, image]), labels, amounts, generator(3), dates=2)
+    before, after = found.chunk(2)
+    assert torch.equal(before, image)
+    assert torch.equal(same, labels)
+    offset, _, _ = phase_cross_correlation(after[0].numpy(), image[0].numpy(), upsample_factor=20)
+    assert 0.1 < np.abs(offset).max() <= 2.1
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,6 +1,7 @@
 """Two textures that single pixels cannot tell apart: stripes along x and stripes along y."""
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -221,6 +222,7 @@ def test_statistics_weights_and_draws(folder, tmp_path):
     weights = class_weights(plots, "balanced")
     assert weights[0] / weights[1] == pytest.approx(counts[1] / counts[0], rel=1e-5)
     assert class_weights(plots, "none").tolist() == [1, 1]
+    assert class_weights(plots, "auto").tolist() == [1, 1]
 
     draws, random = Draws(plots, balanced=1.0, seed=0), np.random.default_rng(0)
     drawn = [draws.draw(random) for _ in range(400)]
@@ -228,6 +230,30 @@ def test_statistics_weights_and_draws(folder, tmp_path):
     assert set(codes) == {0, 1}
     assert 0.4 < np.mean(codes) < 0.6
     assert {number for number, *_ in drawn} == {0, 1}
+
+
+@pytest.mark.parametrize(("rare", "helped"), [(19, True), (20, False)])
+def test_rare_classes_get_help_where_there_are_some(folder, tmp_path, rare, helped):
+    recipe = recipe_of(folder)
+    plots = [
+        dataclasses.replace(plot, train=(0, 0)) for plot in decode(recipe, tmp_path, gap=0) if sum(plot.train)
+    ]
+    plots[0] = dataclasses.replace(plots[0], train=(1000 - rare, rare))
+    weights = class_weights(plots, "auto")
+    assert weights.tolist() == class_weights(plots, "sqrt" if helped else "none").tolist()
+
+
+@pytest.mark.parametrize(("rare", "share"), [(True, 0.5), (False, 0.0)])
+def test_automatic_draws(folder, tmp_path, monkeypatch, rare, share):
+    recipe = recipe_of(folder)
+    plots = decode(recipe, tmp_path, gap=0)
+    seen = []
+    monkeypatch.setattr("geodl.training.samples.has_rare_class", lambda _: rare)
+    monkeypatch.setattr("geodl.training.samples.Draws", lambda _, balanced, seed: seen.append(balanced))
+    for draws in ("auto", 0.25):
+        settings = recipe.optimisation.model_copy(update={"balanced_draws": draws})
+        Samples(recipe.model_copy(update={"optimisation": settings}), plots, [])
+    assert seen == [share, 0.25]
 
 
 def test_samples_do_not_depend_on_who_asks(folder, tmp_path):

@@ -63,6 +63,17 @@ def blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
     return sum(tap * rows[:, :, i : i + width] for i, tap in enumerate(taps))
 
 
+def move(image: torch.Tensor, rows: float, columns: float) -> torch.Tensor:
+    """Shift an image down and right by parts of pixels, bilinearly; its border is repeated."""
+    margin = math.ceil(max(abs(rows), abs(columns))) + 1
+    padded = F.pad(image[None], (margin,) * 4, mode="replicate")[0]
+    height, width = image.shape[-2:]
+    top, left = math.floor(margin - rows), math.floor(margin - columns)
+    down, right = margin - rows - top, margin - columns - left
+    across = torch.lerp(padded[..., left : left + width], padded[..., left + 1 : left + 1 + width], right)
+    return torch.lerp(across[:, top : top + height], across[:, top + 1 : top + 1 + height], down)
+
+
 def augment(
     image: torch.Tensor,
     labels: torch.Tensor,
@@ -96,6 +107,9 @@ def augment(
         view = int(torch.randint(VIEWS, (), generator=generator))
         image, labels = turn(image, view), turn(labels, view)
     each = [_weathered(date, amounts, generator) for date in image.chunk(dates)]
+    if amounts.shift:
+        rows, columns = uniform(-amounts.shift, amounts.shift, generator, (2,)).tolist()
+        each[1] = move(each[1], rows, columns)
     if amounts.swap_dates and float(uniform(0, 1, generator)) < amounts.swap_dates:
         each.reverse()
     return torch.cat(each), labels

@@ -15,6 +15,8 @@ from geodl.training.augment import augment, zoom_to
 from geodl.training.plots import Plot, cut, strips, training_strips
 from geodl.training.recipe import Recipe
 
+RARE = 0.02
+"""Share of the labelled training pixels below which a class is rare (measured: docs/accuracy.md)."""
 _POSITIONS = 4096
 """Positions kept per plot and class; draws repeat after that, in ever new windows around them."""
 
@@ -51,12 +53,26 @@ def band_statistics(plots: list[Plot], names: list[str]) -> list[BandSpec]:
     ]
 
 
+def has_rare_class(plots: list[Plot]) -> bool:
+    """Whether a class that occurs has less than a fiftieth of the labelled training pixels."""
+    counts = _training_pixels(plots)
+    return bool(counts[counts > 0].min() < RARE * counts.sum())
+
+
+def _training_pixels(plots: list[Plot]) -> np.ndarray:
+    """Labelled training pixels of each class, float64."""
+    return np.sum([plot.train for plot in plots], axis=0).astype(np.float64)
+
+
 def class_weights(plots: list[Plot], kind: str) -> np.ndarray:
     """Weights of the classes in the loss; float32, mean 1 over the classes that occur.
 
-    ``balanced`` is inverse to the number of training pixels, ``sqrt`` to its root.
+    ``balanced`` is inverse to the number of training pixels, ``sqrt`` to its root, ``auto`` is ``sqrt`` where
+    a class is rare and ``none`` elsewhere.
     """
-    counts = np.sum([plot.train for plot in plots], axis=0).astype(np.float64)
+    counts = _training_pixels(plots)
+    if kind == "auto":
+        kind = "sqrt" if has_rare_class(plots) else "none"
     power = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}[kind]
     occurring = counts > 0
     weights = np.where(occurring, np.maximum(counts, 1) ** -power, 0.0)
@@ -137,7 +153,10 @@ class Samples(Dataset):
         self._seed = recipe.seed
         self._patch = recipe.optimisation.patch
         self._amounts, self._dates = recipe.augment, TASKS[recipe.task].dates
-        self._draws = Draws(plots, balanced=recipe.optimisation.balanced_draws, seed=recipe.seed)
+        balanced = recipe.optimisation.balanced_draws
+        if balanced == "auto":
+            balanced = 0.5 if has_rare_class(plots) else 0.0
+        self._draws = Draws(plots, balanced=balanced, seed=recipe.seed)
         labelled = sum(sum(plot.train) for plot in plots)
         self._all_changed = recipe.augment.after_passes * labelled / self._patch**2
         """Number of the sample from which on every one is changed."""

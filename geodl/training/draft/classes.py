@@ -11,10 +11,10 @@ from odc.geo.geobox import GeoBox
 
 from geodl.assess.labels import VECTOR_SUFFIXES
 from geodl.assess.labels.raster import RasterPlane, palette_of
-from geodl.assess.names import class_names
 from geodl.errors import SceneError
 from geodl.models.spec import NODATA_CLASS
 from geodl.scene.safety import driver_of, gdal_watched, open_raster
+from geodl.sidecar import read_sidecar
 from geodl.training.draft.features import look_at_features
 from geodl.training.draft.scenes import COUNTED, SeenScenes, sampled_strips
 
@@ -94,7 +94,7 @@ def _from_rasters(seen: SeenScenes) -> FoundLabels:
             if not coloured and source.colorinterp[0].name == "palette":
                 packed = palette_of(pair.labels, source)
                 palette = {n: f"#{int(c):06x}" for n, c in enumerate(packed) if np.isfinite(c)}
-        names |= class_names(pair.labels)
+        names |= read_sidecar(pair.labels).names
     counts = Counter({value: n for value, n in counts.items() if coloured or value not in nodata})
     total = sum(counts.values())
     classes = []

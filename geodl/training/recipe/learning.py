@@ -44,10 +44,13 @@ class Optimisation(Strict):
     """One loss, or the weights of several in a sum: {cross_entropy: 1, dice: 0.5}."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of a label that is spread over all classes (cross_entropy, bce)."""
-    class_weights: Literal["none", "balanced", "sqrt"] = "sqrt"
-    """Weight of rare classes in the loss: by the inverse of their pixels, or by its root."""
-    balanced_draws: Fraction = 0.5
-    """Share of the samples that begin with a class, all alike; the others with any labelled pixel."""
+    class_weights: Literal["auto", "none", "balanced", "sqrt"] = "auto"
+    """Weight of rare classes in the loss: by the inverse of their pixels (balanced), or by its root (sqrt).
+    "auto" is sqrt where a class has less than 2 % of the labelled training pixels, and none elsewhere: help
+    that no class needs costs accuracy."""
+    balanced_draws: Literal["auto"] | Fraction = "auto"
+    """Share of the samples that begin with a class, all alike; the others with any labelled pixel. "auto" is
+    0.5 where a class has less than 2 % of the labelled training pixels, and 0 elsewhere."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.998
     """Decay of the averaged weights, which are what is kept; null for none."""
     precision: Literal["auto", "32", "bf16"] = "auto"
@@ -122,6 +125,9 @@ class Augment(Strict):
     """Chance of each band to be missing."""
     swap_dates: Fraction = 0.0
     """Chance of two dates to change places, for classes that mean the same both ways, as "changed" does."""
+    shift: Annotated[float, Field(ge=0, le=8)] = 0.0
+    """Of two dates: largest shift of the later one in pixels, down and right, that labels do not follow; what
+    lies a little beside itself is no change."""
     cutmix: Fraction = 0.0
     """Chance of a sample to receive a rectangle of another, with its labels."""
 

@@ -110,8 +110,9 @@ class Recipe(Strict):
                     f"source {number + 1} has {'no `after`' if two else 'an `after`'}: the task {self.task} "
                     f"compares {'two dates' if two else 'no dates'}"
                 )
-        if self.augment.swap_dates and not two:
-            raise ValueError(f"`swap_dates` needs two dates, the task {self.task} has one")
+        for change in ("swap_dates", "shift"):
+            if getattr(self.augment, change) and not two:
+                raise ValueError(f"`{change}` needs two dates, the task {self.task} has one")
         return self
 
     @model_validator(mode="after")

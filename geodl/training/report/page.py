@@ -50,4 +50,7 @@ def render(run: Run) -> str:
     """Return the page as HTML. Every text that comes from a recipe or a scene is escaped."""
     home = templates("geodl.training.report")
     home.filters.update(duration=duration)
-    return home.get_template("report.html").render(**content(run))
+    told = content(run)
+    return home.get_template("report.html").render(
+        **told, scripts="'none'", version=told["versions"]["geodl"]
+    )

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from geodl.changes import METHODS as UNSUPERVISED
+from geodl.models.bundle import load_model
+from geodl.models.spec import Units
 from geodl.training.recipe import Recipe, load_recipe
 from geodl.training.recipe.start import Start
 from tests.benchmarks.accuracy.cases import UNCHANGED, Effort, altered
@@ -36,6 +38,7 @@ ALTERATIONS: dict[str, dict[str, Any]] = {
     "-dice": {"optimisation": {"loss": "cross_entropy"}},
     "-augment": {"augment": UNCHANGED.model_dump()},
     "-swap": {"augment": {"swap_dates": 0.0}},
+    "-scores": {},
     "+aligned": {},
     "+model": {},
 }
@@ -43,7 +46,8 @@ ALTERATIONS: dict[str, dict[str, Any]] = {
 
 ``+aligned``, also for methods without labels: the later date is put into place and its values matched to
 those of the earlier one, as ``--coregister shift --normalise pif`` do. ``+model`` begins with the weights of
-the model that ``model`` measures. ``-draws`` still begins a tenth of the samples with a class.
+the model that ``model`` measures. ``-draws`` still begins a tenth of the samples with a class. ``-scores``
+feeds a network the values of the files, scaled by the training part, instead of standard scores.
 """
 
 
@@ -84,6 +88,14 @@ class Case:
         """Whether the dates are made comparable beforehand."""
         return "+aligned" in split_method(self.method)[1]
 
+    def _units(self, ours: Units) -> Units:
+        """Units of what the network sees: `ours` but for torchgeo's trainer and models made elsewhere."""
+        base, changes = split_method(self.method)
+        if base == READY:
+            assert self.model is not None
+            return load_model(self.model).spec.units
+        return DATA[self.data].units if base == PEER or "-scores" in changes else ours
+
     def recipe(self, places: Sequence[Place]) -> Recipe:
         """Return what to train on all places but those of the group, and check on these."""
         base, changes = split_method(self.method)
@@ -96,7 +108,7 @@ class Case:
                 "architecture": architecture,
                 "parameters": parameters,
                 "bands": [f"{date}.{band}" for date in ("before", "after") for band in data.bands],
-                "units": data.units,
+                "units": self._units(recipe.units),
                 "dtype": data.dtype,
                 "classes": [
                     c.model_copy(update={"source": [value]})

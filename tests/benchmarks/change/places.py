@@ -10,6 +10,7 @@ import rasterio
 import xarray as xr
 
 import geodl
+from geodl.models.spec import Units
 from geodl.scene import open_scene
 from geodl.scene.adopt import select_bands
 from geodl.training.recipe import Source
@@ -86,7 +87,7 @@ class Data:
     bands : tuple of str
         Of one date.
     units : str
-        As recipes say it.
+        Of the files, as recipes say it.
     dtype : str or None
         Of digital numbers.
     values : (int, int)
@@ -98,7 +99,7 @@ class Data:
     """
 
     bands: tuple[str, ...]
-    units: str
+    units: Units
     values: tuple[int, int]
     find: Callable[[Path, Path], list[Place]]
     dtype: str | None = None

@@ -66,12 +66,12 @@ def run(case: Case, places: Sequence[Place], work: Path) -> list[Row]:
     return rows
 
 
-_DECODED: dict[tuple[str, bool, Path], list[Decoded]] = {}
+_DECODED: dict[tuple[str, bool, str, Path], list[Decoded]] = {}
 """Scenes of a set: opening fifty files takes as long as a short training."""
 
 
 def _decoded(case: Case, recipe: Recipe, work: Path) -> list[Decoded]:
-    key = (case.data, case.aligned, work)
+    key = (case.data, case.aligned, recipe.units, work)
     if key not in _DECODED:
         cache = SceneCache(work / "scenes")
         _DECODED[key] = [decode_pair(pair, recipe, cache) for pair in find_pairs(recipe)]

@@ -134,7 +134,9 @@ def test_one_ingredient_differs(data, alteration):
         for name in ("", alteration)
     )
     changed = [key for key in base if base[key] != altered[key]]
-    expected = {"+aligned": [], "+model": ["start"], "-scores": ["units"]}.get(alteration, list(ALTERATIONS[alteration]))
+    expected = {"+aligned": [], "+model": ["start"], "-scores": ["units"]}.get(
+        alteration, list(ALTERATIONS[alteration])
+    )
     assert changed == expected
 
 

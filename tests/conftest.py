@@ -1,6 +1,7 @@
 """Small honest pieces that many tests share: a scene on disk, a model with few weights, real data."""
 
 import os
+import signal
 from pathlib import Path
 
 # Tests of a few pixels gain nothing from a second computing thread, and when another program holds a
@@ -16,6 +17,11 @@ from hypothesis import settings
 # The same examples on every machine; HYPOTHESIS_PROFILE=default looks for new ones.
 settings.register_profile("fixed", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+# Where tests run side by side, or in the background, SIGINT is ignored: tests of Ctrl+C need it, and the
+# processes that they start inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 

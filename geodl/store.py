@@ -11,12 +11,10 @@ disk and its chunks not, so that no worker ever waits for the disk to flush a bl
 
 import hashlib
 import json
-import os
 import shutil
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,13 +25,13 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import BaseZarrError
 
 from geodl.errors import ProductError
+from geodl.folder_lock import take
 from geodl.tiles import Window
 
 NODATA = 255
 WORK_FOLDER = ".geodl-work"  # in the folder of products: what unfinished ones are made of
 _SAMPLES, _SAMPLE_BYTES = 16, 65536
 _READERS = 4  # threads that read chunks back
-_ATTEMPTS = 100
 # Checksums are ValueErrors, a missing array is a KeyError, what Zstandard cannot read a RuntimeError.
 _ZARR_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
 
@@ -236,43 +234,23 @@ def held(folder: Path) -> Iterator[Path]:
     ProductError
         If another process holds it, or it cannot be made.
     """
-    try:
-        lock = _take(folder)
-    except OSError as error:
-        raise ProductError(str(folder), f"cannot be written ({error})", "choose another --out") from error
-    if lock is None:
-        raise ProductError(
-            str(folder), "another run writes this product", "wait for it or choose another --out"
-        )
-    try:
+    with ExitStack() as stack:
+        try:
+            lock = take(folder)
+            if lock is not None:
+                stack.callback(_remove_if_empty, folder.parent)  # unless other scenes are in it
+                stack.enter_context(lock)
+                folder.mkdir(exist_ok=True)
+                stack.callback(_remove_if_empty, folder)  # unless blocks are left that a rerun takes up
+        except OSError as error:
+            raise ProductError(str(folder), f"cannot be written ({error})", "choose another --out") from error
+        if lock is None:
+            raise ProductError(
+                str(folder), "another run writes this product", "wait for it or choose another --out"
+            )
         yield folder
-    finally:
-        with suppress(OSError):  # blocks are left that a rerun takes up, or other scenes
-            folder.rmdir()
-            folder.parent.rmdir()
-        if lock >= 0:
-            os.close(lock)
 
 
-def _take(folder: Path) -> int | None:
-    """Make and lock a folder; None where another process holds it."""
-    if sys.platform == "win32":
-        folder.mkdir(parents=True, exist_ok=True)
-        return -1  # Windows cannot lock folders
-    import fcntl
-
-    for _ in range(_ATTEMPTS):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:
-            continue  # a run that ended just now took the empty folder away
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return None
-        if folder.exists() and os.path.samestat(os.fstat(lock), folder.stat()):
-            return lock
-        os.close(lock)  # of a folder that has gone meanwhile
-    raise FileNotFoundError(f"{folder} vanishes again and again")
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

@@ -10,7 +10,6 @@ from shapely.geometry import box
 from sklearn import metrics
 
 from geodl.assess.compare import assess
-from geodl.assess.names import class_names
 from geodl.errors import OptionError, SceneError
 
 TRANSFORM = Affine(10, 0, 600000, 0, -10, 5200000)
@@ -133,20 +132,3 @@ def test_a_map_of_fractions_is_refused(tmp_path):
     path = write(tmp_path / "f.tif", np.ones((5, 5), np.float32))
     with pytest.raises(SceneError, match="holds float32 values"):
         assess(path, path)
-
-
-@pytest.mark.parametrize(
-    "content", ['<!DOCTYPE x [<!ENTITY a "b">]><PAMDataset/>', "<PAMDataset>", "<PAMDataset", "x" * 5_000_000]
-)
-def test_hostile_attribute_tables_are_refused(tmp_path, content):
-    (tmp_path / "m.tif.aux.xml").write_text(content)
-    with pytest.raises(SceneError, match=r"m\.tif\.aux\.xml"):
-        class_names(tmp_path / "m.tif")
-
-
-@pytest.mark.parametrize(
-    "content", ["<PAMDataset/>", RAT.replace("<Usage>2<", "<Usage>0<"), RAT.replace("<F>1<", "<F>one<")]
-)
-def test_maps_without_class_names(tmp_path, content):
-    (tmp_path / "m.tif.aux.xml").write_text(content)
-    assert class_names(tmp_path / "m.tif") == {}

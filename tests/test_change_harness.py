@@ -88,8 +88,9 @@ def test_all_ways_are_checked_on_the_same_pixels(data, monkeypatch, tmp_path, ca
     for n in range(3):
         assert found["cva", f"p{n}"].f1 > 0.8  # its squares of 3 x 3 pixels widen what is found
         assert found["irmad+aligned", f"p{n}"].recall > 0.9
-    assert (work / "maps" / "generated-torchgeo-p1.png").is_file()
-    draw_sheet(work / "maps", "generated", ["cva", "torchgeo"], ["p0", "p2"], tmp_path / "sheet.png")
+    assert (work / "maps" / "generated-torchgeo-2x2x32-1-p1.png").is_file()
+    cases = [Case(data="generated", method=name, group="", effort=EFFORT) for name in ("cva", "torchgeo")]
+    draw_sheet(work / "maps", cases, ["p0", "p2"], tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width == 900
     parameters = {row.method: row.parameters for row in rows}
@@ -105,6 +106,8 @@ def test_all_ways_are_checked_on_the_same_pixels(data, monkeypatch, tmp_path, ca
     call(monkeypatch, *words, "--steps", 1, "--methods", "cva", "early_fusion_compact", "--groups", "west")
     assert [(row.method, row.steps) for row in read_rows(out)[len(rows) :]] == [("early_fusion_compact", 1)]
     assert "| method | steps x batch x pixels | p2 |" in capsys.readouterr().out
+    maps = (path.name for path in (work / "maps").glob("*early_fusion_compact*-p2.png"))
+    assert sorted(maps) == [f"generated-early_fusion_compact-{steps}x2x32-1-p2.png" for steps in (1, 2)]
 
 
 def test_a_method_that_does_not_apply_is_left_out(data, monkeypatch, tmp_path, capsys):
@@ -114,6 +117,13 @@ def test_a_method_that_does_not_apply_is_left_out(data, monkeypatch, tmp_path, c
     call(monkeypatch, *words)
     assert read_rows(out) == []
     assert "generated features: left out, " in capsys.readouterr().out
+
+
+def test_every_seed_is_a_row(data, monkeypatch, tmp_path):
+    out = tmp_path / "rows.jsonl"
+    words = ["--data", "generated", "--methods", "cva", "--groups", "west", "--out", out, "--work", tmp_path]
+    call(monkeypatch, *words, "--seeds", 1, 2)
+    assert [(row.method, row.seed) for row in read_rows(out)] == [("cva", 1), ("cva", 2)]
 
 
 def test_what_is_held_out_is_not_learned_from(data):

@@ -35,6 +35,65 @@ def test_info_of_several_files_is_a_list(scene_file):
     assert len(json.loads(geodl("info", scene_file, scene_file, "--json").output)) == 2
 
 
+def write_unnamed(path, count, pixel=0.5, names=None):
+    """Bytes of which GDAL knows no colours, for the bundled models of three bands."""
+    pixels = np.random.default_rng(0).integers(1, 255, (count, 40, 50), dtype="uint8")
+    with rasterio.open(
+        path, "w", driver="GTiff", count=count, dtype="uint8", height=40, width=50, crs="EPSG:32632",
+        transform=rasterio.Affine(pixel, 0, 600000, 0, -pixel, 5200000), photometric="minisblack",
+    ) as file:  # fmt: skip
+        file.write(pixels)
+        if names is not None:
+            file.descriptions = names
+    return path
+
+
+def told_of(path, *options):
+    (note, *_), models = (
+        json.loads(geodl("info", path, "--json", *options).output)[key] or [""] for key in ("notes", "models")
+    )
+    return note, models
+
+
+def test_info_says_how_to_name_bands_and_then_the_model_fits(tmp_path):
+    path = write_unnamed(tmp_path / "a.tif", 3)
+    note, models = told_of(path)
+    assert "band_1, band_2, band_3" in note
+    assert "all 3 bands in file order with --bands, e.g. --bands blue,green,red," in note
+    assert "--bands red,green,blue, or the sensor with --sensor" in models["landcover-vhr"]
+    assert "lacks" in models["landcover-s2"]
+    assert "--bands" not in models["landcover-s2"], "it needs more bands than there are"
+    note, models = told_of(path, "--bands", "red,green,blue")
+    assert "band_" not in note
+    assert models["landcover-vhr"] is None
+    printed = " ".join(geodl("info", path).output.split())
+    assert "name all 3 bands in file order with --bands" in printed
+
+
+def test_info_names_the_option_where_one_thing_is_in_the_way(tmp_path):
+    path = write_unnamed(tmp_path / "a.tif", 3, pixel=3)
+    assert "--" not in told_of(path)[1]["landcover-vhr"], "bands and pixels are in the way"
+    models = told_of(path, "--bands", "red,green,blue")[1]
+    assert models["landcover-vhr"].endswith("resample while reading with --resample 0.5")
+
+
+@pytest.mark.parametrize(
+    ("names", "unknown"),
+    [
+        (("B4", "B3", "B2", "B8"), "B4, B3, B2, B8"),
+        (("red", None, "blue", "nir"), "band_2"),
+        (("red", "green", "blue", "height"), None),
+    ],
+)
+def test_info_tells_which_bands_mean_nothing(tmp_path, names, unknown):
+    from geodl.scene import describe
+
+    notes = describe(write_unnamed(tmp_path / "a.tif", 4, names=names))["notes"]
+    assert [note.partition(" show")[0] for note in notes] == (
+        [f"nothing tells what {unknown}"] if unknown else []
+    )
+
+
 @pytest.mark.parametrize("command", ["info", "predict"])
 def test_a_missing_file_is_one_line_and_a_status(command, tmp_path, tiny_model):
     options = ["--model", tiny_model.folder, "--out", tmp_path / "out"] if command == "predict" else []

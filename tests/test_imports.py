@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "words": set(),
     "look": set(),
     "folder_lock": set(),
+    "sidecar": {"errors"},
     "device": {"errors"},
     "task": set(),
     "tiles": set(),
@@ -66,9 +67,9 @@ MAY_IMPORT = {
     "audit": {"block", "errors", "models", "predict", "scene", "tiles"},
     "explain": {"block", "errors", "models", "pixels", "predict", "publish", "scene", "tiles"},
     "store": {"errors", "folder_lock", "tiles"},
-    "vector": {"errors", "models", "task", "tiles"},
+    "vector": {"errors", "models", "sidecar", "task", "tiles"},
     "publish": {"errors", "folder_lock", "models", "task", "tiles"},
-    "assess": {"errors", "scene", "tiles"},
+    "assess": {"errors", "scene", "sidecar", "tiles"},
     "survey": {"assess", "errors", "publish", "scene", "tiles", "vector"},
     "training": {
         "assess",
@@ -81,6 +82,7 @@ MAY_IMPORT = {
         "match",
         "models",
         "scene",
+        "sidecar",
         "standard",
         "task",
         "tiles",
@@ -211,6 +213,7 @@ MAY_IMPORT = {
 WITHOUT_TORCH = {
     "calendars",
     "folder_lock",
+    "sidecar",
     "plugin",
     "alignment",
     "errors",
@@ -234,6 +237,7 @@ WITHOUT_TORCH = {
 WITHOUT_RASTERIO = {
     "calendars",
     "folder_lock",
+    "sidecar",
     "plugin",
     "errors",
     "words",

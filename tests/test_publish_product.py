@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def test_two_runs_and_a_killed_one(tmp_path):
         run.wait()
         run.stdout.close()
     assert (tmp_path / "scene" / "map.tif").read_text() == "old"
-    assert len(names(tmp_path)) == 3  # the killed run's folder is still there
+    assert (tmp_path / f".scene.partial-{run.pid}").is_dir()
     publish(tmp_path, text="new")
     assert names(tmp_path) == ["other scene", "scene"]
 
@@ -143,6 +144,70 @@ def test_a_run_killed_between_the_renames_loses_nothing(tmp_path):
     folder.rename(tmp_path / ".scene.old-123")
     with stage(tmp_path, "scene"):
         assert (folder / "map.tif").read_text() == "old"
+
+
+def test_another_run_cannot_tidy_away_what_one_has_just_begun(tmp_path, monkeypatch):
+    mkdir, refused = Path.mkdir, []
+
+    def met(path, *args, **options):
+        mkdir(path, *args, **options)
+        if ".partial-" in path.name and not refused:
+            with pytest.raises(ProductError, match="another run is writing it") as caught:
+                publish(tmp_path, text="other")
+            refused.append(caught.value)
+
+    monkeypatch.setattr(Path, "mkdir", met)
+    folder = publish(tmp_path, text="mine")
+    assert refused
+    assert (folder / "map.tif").read_text() == "mine"
+    assert names(tmp_path) == ["scene"]
+
+
+def test_another_run_cannot_put_back_the_product_that_one_is_replacing(tmp_path, monkeypatch):
+    folder = publish(tmp_path, text="old")
+    rename, met = Path.rename, []
+
+    def meet(path, target):
+        rename(path, target)
+        met.append(path.name)
+        with pytest.raises(ProductError, match="another run is writing it"):
+            publish(tmp_path, text="other")
+
+    monkeypatch.setattr(Path, "rename", meet)
+    publish(tmp_path, text="new")
+    assert met == ["scene", f".scene.partial-{os.getpid()}"]
+    assert (folder / "map.tif").read_text() == "new"
+    assert names(tmp_path) == ["scene"]
+
+
+def test_many_runs_of_one_product(tmp_path):
+    refused = []
+
+    def run(number):
+        done = 0
+        for turn in range(10):
+            try:
+                publish(tmp_path, text=f"{number} {turn}", made=f"{number} {turn}")
+                done += 1
+            except ProductError as error:
+                refused.append(str(error))
+        return done
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(run, range(4)))
+    assert sum(done) >= 1
+    assert sum(done) + len(refused) == 40
+    assert all("another run is writing it" in text for text in refused)
+    assert (tmp_path / "scene" / "map.tif").read_text() == read_manifest(tmp_path / "scene")["made"]
+    assert names(tmp_path) == ["scene"]
+
+
+def test_a_name_that_begins_like_another_ones_leftovers(tmp_path):
+    with stage(tmp_path, "scene.partial-x") as product:
+        publish(tmp_path, "scene")
+        product.path("map.tif").write_text("still here")
+        product.commit({})
+    assert names(tmp_path) == ["scene", "scene.partial-x"]
 
 
 @pytest.mark.slow

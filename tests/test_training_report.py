@@ -115,14 +115,16 @@ def test_no_name_becomes_markup(page):
 
 
 def test_nothing_is_loaded_from_elsewhere(trained, page):
-    assert not {"link", "iframe", "object", "base", "form"} & {tag for tag, _ in page.elements}
+    assert not {"iframe", "object", "base", "form"} & {tag for tag, _ in page.elements}
+    assert [link["href"] for link in page.all("link")] == ["data:,"], "no icon is asked for"
     for _, attributes in page.elements:
         for name in ("src", "href", "action", "srcset", "data"):
-            assert re.match(r"data:image/(png|jpeg);base64,|#\w+$", attributes.get(name, "#x")), attributes
+            assert re.match(r"data:(image/(png|jpeg);base64)?,|#\w+$", attributes.get(name, "#x")), attributes
     assert "url(" not in "".join(page.words)
     assert "@import" not in "".join(page.words)
     (policy,) = [a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
+    assert "script-src 'none';" in policy
     assert str(trained[1].parent) not in (trained[1] / "report.html").read_text()
 
 

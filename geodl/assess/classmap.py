@@ -12,11 +12,11 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import MaskFlags
 
 from geodl.assess.confusion import IGNORE
-from geodl.assess.names import class_names
 from geodl.errors import SceneError
 from geodl.scene.grid import Grid
 from geodl.scene.header import read_header
 from geodl.scene.safety import GDAL_ERRORS, driver_of, gdal_reason, gdal_watched, local_file, open_raster
+from geodl.sidecar import read_sidecar
 from geodl.tiles import Window
 
 
@@ -91,7 +91,7 @@ def open_map(
     path : str or Path
         A raster of whole numbers.
     names : mapping, optional
-        Class names by value; by default those of the attribute table beside the map.
+        Class names by value; by default those of the file beside the map, `geodl.sidecar`.
     allow_sparse : bool
         Accept files with missing blocks, which hold no class or 0.
 
@@ -103,7 +103,7 @@ def open_map(
     """
     file = local_file(path)
     read_header(file, allow_sparse=allow_sparse)  # refuses what a writer left unfinished
-    named = class_names(file) if names is None else dict(names)
+    named = read_sidecar(file).names if names is None else dict(names)
     with gdal_watched(), open_raster(file, driver_of(file)) as source:
         if np.dtype(source.dtypes[0]).kind not in "iu":
             raise SceneError(f"map {path}", f"holds {source.dtypes[0]} values", "give a map of classes")

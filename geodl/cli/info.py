@@ -1,12 +1,17 @@
 """`geodl info`."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geodl.cli.scenes import files_of_scenes, reading_of, scene_options
 from geodl.errors import GeodlError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from geodl.models.spec import ModelSpec
 
 
 @click.command()
@@ -31,7 +36,6 @@ def info(files: tuple[str, ...], as_json: bool, stack: bool, **options: Any) -> 
 
 def _fitting(paths: list[str], reading: dict[str, Any]) -> dict[str, str | None]:
     """For each bundled model, why it does not fit a scene, or None where it does."""
-    from geodl.match import fits
     from geodl.models.bundle import bundled_models
     from geodl.scene import open_scene
 
@@ -39,4 +43,16 @@ def _fitting(paths: list[str], reading: dict[str, Any]) -> dict[str, str | None]
         scene = open_scene(paths, **reading)
     except GeodlError as error:
         return {spec.name: error.cause for spec in bundled_models()}
-    return {spec.name: fits(scene, spec) for spec in bundled_models()}
+    return {spec.name: _reason(scene, spec) for spec in bundled_models()}
+
+
+def _reason(scene: "xr.DataArray", spec: "ModelSpec") -> str | None:
+    """Say what is in the way, and where it is one thing that an option mends, which option."""
+    from geodl.match import problems
+
+    found = list(problems(scene, spec))
+    if not found:
+        return None
+    has, needs = scene.sizes["band"], len(spec.bands)
+    in_one_file = 1 < has < needs  # bands that are not there cannot be named
+    return found[0].cause if len(found) > 1 or in_one_file else f"{found[0].cause}: {found[0].remedy}"

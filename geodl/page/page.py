@@ -79,7 +79,8 @@ def render(
         .render(
             **content(subject, measured, pictures),
             script=code,
-            policy=policy,
+            scripts=policy,
+            version=subject.provenance["geodl"],
             data=data_block(data),
             pictures_of_map=data,
             shown=[c for c in data["classes"] if not c["clear"]],

@@ -8,13 +8,13 @@ import json
 import os
 import re
 import shutil
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from geodl.errors import ProductError
+from geodl.folder_lock import take
 from geodl.publish.files import flush, refuse_overwrite, sha256, writing
 
 MANIFEST = "manifest.json"
@@ -136,21 +136,23 @@ def stage(out: str | Path, name: str, *, inputs: Iterable[str | Path] = ()) -> I
     out, name = Path(out), safe_name(name)
     final = out / name
     with writing(final):
-        out.mkdir(parents=True, exist_ok=True)
-        _tidy(out, name)
-    refuse_overwrite(inputs, final)
-    _refuse_foreign(final)
-    folder = out / f".{name}.partial-{os.getpid()}"
-    with writing(final):
-        folder.mkdir()
-    lock = _lock(folder)
-    product = Product(folder, final)
-    try:
-        yield product
-    finally:
-        if not product.committed:
-            shutil.rmtree(folder, ignore_errors=True)
-        _unlock(lock)
+        lock = take(final)
+    if lock is None:
+        raise ProductError(str(final), "another run is writing it", "wait for it or choose another --out")
+    with lock:
+        with writing(final):
+            _tidy(final)
+        refuse_overwrite(inputs, final)
+        _refuse_foreign(final)
+        folder = out / f".{name}.partial-{os.getpid()}"
+        with writing(final):
+            folder.mkdir()
+        product = Product(folder, final)
+        try:
+            yield product
+        finally:
+            if not product.committed:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any] | None:
@@ -211,42 +213,18 @@ def _put_into_place(folder: Path, final: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _tidy(out: Path, name: str) -> None:
-    """Clean up after runs of this product that were killed; a living one is respected."""
-    for leftover in out.glob(f".{_glob_literal(name)}.partial-*"):
-        lock = _lock(leftover)
-        if lock is None:
-            raise ProductError(
-                str(out / name), "another run is writing it", "wait for it or choose another --out"
-            )
+def _tidy(final: Path) -> None:
+    """Clean up after runs of this product that were killed; whoever calls it holds the lock of `final`."""
+    for leftover in _beside(final, "partial"):
         shutil.rmtree(leftover)
-        _unlock(lock)
-    for aside in out.glob(f".{_glob_literal(name)}.old-*"):
-        if (out / name).exists():
+    for aside in _beside(final, "old"):
+        if final.exists():
             shutil.rmtree(aside)
         else:
-            aside.rename(out / name)  # killed between two renames: the older product is the last whole one
+            aside.rename(final)  # killed between two renames: the older product is the last whole one
 
 
-def _glob_literal(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name)
-
-
-def _lock(folder: Path) -> int | None:
-    """Lock a folder for as long as this process lives, or return None where another one holds it."""
-    if sys.platform == "win32":
-        return -1  # Windows cannot lock folders; it refuses to rename one with open files
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
-
-
-def _unlock(lock: int | None) -> None:
-    if lock is not None and lock >= 0:
-        os.close(lock)
+def _beside(final: Path, kind: str) -> list[Path]:
+    """Hidden folders of this product that any process has made."""
+    ours = re.compile(re.escape(f".{final.name}.{kind}-") + r"\d+")
+    return [path for path in final.parent.iterdir() if ours.fullmatch(path.name)]

@@ -1,6 +1,7 @@
 """`geodl info`: what a raster is, in words and numbers, after a look at its pixels."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from geodl.scene.reader import FileBands
 WHOLE_BYTES = 64 * 2**20
 _SAMPLED_BLOCKS = 25
 _SAMPLED_BYTES = 256 * 2**20
+_EXAMPLE = ("blue", "green", "red", "nir", "swir1", "swir2")
 
 
 def describe(
@@ -83,7 +85,7 @@ def describe(
         "interleave": header.interleave.lower(),
         "checked": "; ".join(dict.fromkeys(checked)),
         "bands": _bands(parts),
-        "notes": [*attrs["notes"], *_shape_notes(grid)],
+        "notes": [*attrs["notes"], *_shape_notes(grid), *_band_notes(parts)],
     }
 
 
@@ -168,6 +170,20 @@ def _shape_notes(grid: Grid) -> list[str]:
         return []
     notes = ["rotated: rows do not run along an axis of the CRS"] if b or d else []
     return [*notes, *(["south-up: the first row is the southernmost"] if not (b or d) and e > 0 else [])]
+
+
+def _band_notes(parts: list[Part]) -> list[str]:
+    """Say how to name bands of which the files tell nothing, or a number that means nothing by itself."""
+    names = [name for part in parts for name in part.names]
+    unknown = [name for name in names if re.fullmatch(r"band_\d+|B\d+A?", name)]
+    if not unknown:
+        return []
+    example = ",".join(_EXAMPLE[: len(names)]) + ("" if len(names) <= len(_EXAMPLE) else ",...")
+    which = "its only band" if len(names) == 1 else f"all {len(names)} bands in file order"
+    return [
+        f"nothing tells what {', '.join(unknown)} {'shows' if len(unknown) == 1 else 'show'}: name {which} "
+        f"with --bands, e.g. --bands {example}, or the sensor with --sensor"
+    ]
 
 
 def _own_transform(header: Header) -> list[float] | None:

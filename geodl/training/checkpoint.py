@@ -9,9 +9,8 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from geodl.errors import OptionError, ProductError
+from geodl.folder_lock import take
 
 STATE_FILE = "state.safetensors"
 _FORMAT = "geodl-training-1"
@@ -76,27 +76,28 @@ def hold(out: Path) -> Iterator[Path]:
         Another process trains this model, or the folder cannot be made.
     """
     folder = training_folder(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = _lock(folder)
-    except BlockingIOError as error:
-        raise ProductError(
-            f"model {out}", "another process is training it", "wait for it, or choose another --out"
-        ) from error
-    except OSError as error:
-        raise ProductError(
-            f"model {out}", f"cannot be written ({error.strerror})", "choose another folder with --out"
-        ) from error
-    try:
-        for stale in folder.glob("*.partial"):
-            stale.unlink()
-        _sweep(out)
-        yield folder
-    finally:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        if lock is not None:
-            os.close(lock)
+    with ExitStack() as stack:
+        try:
+            lock = take(folder)
+            if lock is not None:
+                stack.enter_context(lock)
+                folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ProductError(
+                f"model {out}", f"cannot be written ({error.strerror})", "choose another folder with --out"
+            ) from error
+        if lock is None:
+            raise ProductError(
+                f"model {out}", "another process is training it", "wait for it, or choose another --out"
+            )
+        try:
+            for stale in folder.glob("*.partial"):
+                stale.unlink()
+            _sweep(out)
+            yield folder
+        finally:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _sweep(out: Path) -> None:
@@ -108,20 +109,6 @@ def _sweep(out: Path) -> None:
         shutil.rmtree(old)
     for half in (path for path in beside if path.name.startswith(f".{out.name}.partial-")):
         shutil.rmtree(half)
-
-
-def _lock(folder: Path) -> int | None:
-    if sys.platform == "win32":
-        return None  # Windows cannot lock folders
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise
-    return handle
 
 
 def save_state(folder: Path, state: State) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from geodl.models.spec import NODATA_CLASS
 from geodl.training.recipe.fields import Count, Positive, Strict
@@ -59,8 +59,18 @@ Range = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 """First row or column, and the one after the last."""
 
 
+def _labels_or_table(schema: dict[str, Any]) -> None:
+    """Say in the JSON schema what the validators of `Source` want: labels in files, or in a table."""
+    schema["required"].remove("labels")
+    schema["if"] = {"required": ["table"], "properties": {"table": {"type": "object"}}}
+    schema["then"] = {"not": {"required": ["labels"]}}
+    schema["else"] = {"required": ["labels"]}
+
+
 class Source(Strict):
     """Scenes with their labels."""
+
+    model_config = ConfigDict(json_schema_extra=_labels_or_table)
 
     scenes: str | list[str]
     """Files or glob patterns below data_root; each match is a scene, a folder that of the files in it."""

@@ -34,7 +34,7 @@ ALTERATIONS: dict[str, dict[str, Any]] = {
     "-draws": {"optimisation": {"balanced_draws": 0.0}},
     "+draws": {"optimisation": {"balanced_draws": 0.5}},
     "-average": {"optimisation": {"ema": None}},
-    "+rate": {"optimisation": {"learning_rate": 0.005}},
+    "-rate": {"optimisation": {"learning_rate": 0.001}},
     "-schedule": {"optimisation": {"schedule": "constant"}},
     "-augment": {"augment": UNCHANGED.model_dump()},
     "-turns": {"augment": {"flips_rotations": False}},

@@ -5,8 +5,8 @@ python -m tests.benchmarks.change --data onera6 --methods model siamese_unet+mod
 python -m tests.benchmarks.change --table change.jsonl
 
 Every group of places is held out in turn: a city of Onera, an area of SZTAKI, a half of Nanjing. What the
-file holds already is not measured again. After each group all methods compare. The folder of the data is
-that of GEODL_REAL_DATA.
+file holds already is not measured again. Seeds come first, and after each group all methods compare. The
+folder of the data is that of GEODL_REAL_DATA.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from geodl.changes import METHODS as UNSUPERVISED
 from geodl.errors import OptionError
 from tests.benchmarks.accuracy.cases import Effort
-from tests.benchmarks.change.cases import PEER, READY, Case, split_method
+from tests.benchmarks.change.cases import PEER, READY, Case, add_effort, split_method
 from tests.benchmarks.change.places import DATA
 from tests.benchmarks.change.rows import append_rows, change_table, place_table, read_rows
 from tests.benchmarks.change.scores import found_at
@@ -54,10 +54,8 @@ def measure(arguments: argparse.Namespace) -> None:
         places = DATA[data].find(root, work)
         groups = arguments.groups or list(dict.fromkeys(place.group for place in places))
         left_out = {PEER} if DATA[data].sparse else set()  # its loss needs a label for every pixel
-        for group, method in product(groups, arguments.methods):
-            case = Case(
-                data=data, method=method, group=group, effort=effort, seed=arguments.seed, model=model
-            )
+        for seed, group, method in product(arguments.seeds, groups, arguments.methods):
+            case = Case(data=data, method=method, group=group, effort=effort, seed=seed, model=model)
             if method in left_out or any(row.is_of(case) for row in read_rows(arguments.out)):
                 continue
             try:
@@ -91,10 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--methods", nargs="+", type=_method, default=[*UNSUPERVISED, "siamese_unet", PEER])
     add("--groups", nargs="+", help="hold out, and show, only these")
     add("--model", type=Path, metavar="DIR", help="a model folder, for `model` and `+model`")
-    add("--seed", type=int, default=1)
-    add("--steps", type=int, default=120, help="of the optimiser")
-    add("--batch", type=int, default=8, help="samples of a step")
-    add("--patch", type=int, default=96, help="side of a sample in pixels")
+    add("--seeds", nargs="+", type=int, default=[1])
+    add_effort(parser)
     add("--out", type=Path, default=Path("change.jsonl"), help="receives a line for each place")
     add("--work", type=Path, default=Path("runs/change"), metavar="DIR", help="keeps scenes and maps")
     add("--table", type=Path, metavar="FILE", help="only print what a file holds")

@@ -1,6 +1,7 @@
 """What is compared: pairs, a method, the group of places held out, and the effort all networks share."""
 
 import re
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,18 @@ class Case:
         return split_method(self.method)[0]
 
     @property
+    def trained(self) -> bool:
+        """Whether anything is learnt, so that effort and seed matter."""
+        return self.base not in (*UNSUPERVISED, READY)
+
+    @property
+    def label(self) -> str:
+        """Begins the names of its files, so that those of another effort or seed are not replaced."""
+        spent = (self.effort.steps, self.effort.batch, self.effort.patch)
+        told = f"-{'x'.join(map(str, spent))}-{self.seed}" if self.trained else ""
+        return f"{self.data}-{self.method}{told}"
+
+    @property
     def aligned(self) -> bool:
         """Whether the dates are made comparable beforehand."""
         return "+aligned" in split_method(self.method)[1]
@@ -129,6 +142,13 @@ class Case:
         if "+model" in changes:
             recipe = altered(recipe, {"start": Start(model=str(self.model))})
         return recipe
+
+
+def add_effort(parser: ArgumentParser) -> None:
+    """Add the options that make an `Effort`."""
+    parser.add_argument("--steps", type=int, default=120, help="of the optimiser")
+    parser.add_argument("--batch", type=int, default=8, help="samples of a step")
+    parser.add_argument("--patch", type=int, default=96, help="side of a sample in pixels")
 
 
 def split_method(method: str) -> tuple[str, tuple[str, ...]]:

@@ -1,7 +1,9 @@
 """What was found, missed and invented, without the imagery, which must not be passed on.
 
 python -m tests.benchmarks.change.pictures runs/change/maps --data onera --places rennes mumbai \\
-    --methods cva siamese_unet --out change_onera.png
+    --methods cva siamese_unet --steps 60 --patch 64 --out change_onera.png
+
+Steps, batch, patch and seed are those that the networks were trained with.
 """
 
 import argparse
@@ -11,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.benchmarks.accuracy.cases import Effort
+from tests.benchmarks.change.cases import Case, add_effort
 from tests.benchmarks.change.scores import HALF
 
 _NAMES = ("unchanged", "called changed, wrongly", "missed", "found", "truth unknown")
@@ -43,37 +47,38 @@ def write_errors(path: Path, percent: np.ndarray, truth: np.ndarray) -> None:
     Image.fromarray(errors_of(percent, truth)).save(path, optimize=True)
 
 
-def draw_sheet(folder: Path, data: str, methods: Sequence[str], places: Sequence[str], path: Path) -> None:
+def draw_sheet(folder: Path, cases: Sequence[Case], places: Sequence[str], path: Path) -> None:
     """Draw maps that `write_errors` wrote side by side: a row for each place, a column for each method.
 
     Parameters
     ----------
     folder : Path
-        Holds ``DATA-METHOD-PLACE.png``.
-    data : str
-    methods, places : sequence of str
+        Holds what `tests.benchmarks.change.run.run` wrote of the cases.
+    cases : sequence of Case
+        Whatever group they hold out.
+    places : sequence of str
     path : Path
         Of the picture, PNG.
     """
     import matplotlib.pyplot as plt
     from matplotlib.patches import Patch
 
-    maps = [[Image.open(folder / f"{data}-{m}-{place}.png") for m in methods] for place in places]
+    maps = [[Image.open(folder / f"{case.label}-{place}.png") for case in cases] for place in places]
     shares = [row[0].height / row[0].width for row in maps]
     inches = _WIDTH / 100
-    height = inches / len(methods) * sum(shares) + 0.3 * len(places) + 0.4
+    height = inches / len(cases) * sum(shares) + 0.3 * len(places) + 0.4
     figure, axes = plt.subplots(
         len(places),
-        len(methods),
+        len(cases),
         figsize=(inches, height),
         squeeze=False,
         height_ratios=shares,
         layout="constrained",
     )
     for place, row, images in zip(places, axes, maps, strict=True):
-        for method, axis, image in zip(methods, row, images, strict=True):
+        for case, axis, image in zip(cases, row, images, strict=True):
             axis.imshow(np.asarray(image.convert("RGB")), interpolation="antialiased")
-            axis.set_title(f"{place}: {method}", fontsize=9)
+            axis.set_title(f"{place}: {case.method}", fontsize=9)
             axis.set_axis_off()
     patches = [Patch(color=c / 255, label=n) for n, c in zip(_NAMES[:4], _COLOURS, strict=False)]
     figure.legend(handles=patches, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
@@ -91,9 +96,16 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--methods", nargs="+", required=True)
     parser.add_argument("--places", nargs="+", required=True)
+    add_effort(parser)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    draw_sheet(given.folder, given.data, given.methods, given.places, given.out)
+    effort = Effort(steps=given.steps, batch=given.batch, patch=given.patch)
+    cases = [
+        Case(data=given.data, method=method, group="", effort=effort, seed=given.seed)
+        for method in given.methods
+    ]
+    draw_sheet(given.folder, cases, given.places, given.out)
 
 
 if __name__ == "__main__":

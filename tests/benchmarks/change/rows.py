@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from geodl.changes import METHODS as UNSUPERVISED
 from tests.benchmarks.change.cases import READY, Case, known_methods, split_method
 from tests.benchmarks.change.scores import HALF, Found, best_threshold, found_at
 from tests.benchmarks.lines import append_lines, read_lines
@@ -54,8 +53,7 @@ class Row:
 def _settings(case: Case) -> dict[str, Any]:
     effort = case.effort
     names = ("steps", "batch", "patch")
-    trained = case.base not in (*UNSUPERVISED, READY)
-    spent = {name: getattr(effort, name) if trained else None for name in names}
+    spent = {name: getattr(effort, name) if case.trained else None for name in names}
     return {"data": case.data, "method": case.method, "group": case.group, "seed": case.seed, **spent}
 
 

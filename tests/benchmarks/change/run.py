@@ -37,7 +37,7 @@ def run(case: Case, places: Sequence[Place], work: Path) -> list[Row]:
     places : sequence of Place
         All of the data.
     work : Path
-        Keeps decoded scenes, aligned dates, and ``maps/DATA-METHOD-PLACE.png``.
+        Keeps decoded scenes, aligned dates, and ``maps/DATA-METHOD-EFFORT-SEED-PLACE.png``.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def run(case: Case, places: Sequence[Place], work: Path) -> list[Row]:
     seconds = (time.process_time() - started) / len(held_out)
     rows = []
     for place, percent, truth in zip(held_out, maps, truths, strict=True):
-        write_errors(work / "maps" / f"{case.data}-{case.method}-{place.name}.png", percent, truth)
+        write_errors(work / "maps" / f"{case.label}-{place.name}.png", percent, truth)
         counts = tally(percent, truth).tolist()
         rows.append(Row.of(case, place.name, counts, parameters, round(seconds, 1)))
     return rows

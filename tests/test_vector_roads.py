@@ -193,6 +193,15 @@ def test_ragged_edges_grow_no_branches(seed):
     assert edges.geometry[0].hausdorff_distance(LineString([(20, 60), (180, 130)])) < 6
 
 
+def test_a_dent_hardly_bends_a_wide_road():
+    classes = drawn([([(20, 100), (180, 100)], 21)])
+    classes[:96, 96:104] = 0
+    edges, nodes = layers_of(classes)
+    assert degrees(nodes) == [1, 1]
+    aside = np.abs(shapely.get_coordinates(edges.geometry[0])[:, 1] - 100)
+    assert aside.max() < 2.5  # the axis of what is left there lies more than 3 pixels aside
+
+
 @pytest.mark.parametrize("width", [4, 7, 12, 20])
 def test_widths(width):
     edges, _ = layers_of(drawn([([(30, 40), (170, 90)], width)]))

@@ -14,7 +14,7 @@ from skimage.morphology import thin as thin_by_skimage
 from geodl.vector.roads.ground import Ground
 from geodl.vector.roads.lines import DEVIATION, smoothed
 from geodl.vector.roads.mask import RoadRows
-from geodl.vector.roads.skeleton import Reach, half_widths, skeleton_rows, without_holes
+from geodl.vector.roads.skeleton import Reach, half_widths, skeleton_rows
 from geodl.vector.roads.thinning import hollow, thin
 from geodl.vector.roads.trace import trace_paths
 from geodl.vector.source import ClassRaster
@@ -77,13 +77,13 @@ def test_thinning_is_that_of_scikit_image(mask, iterations):
 @given(mask=masks, rows=st.integers(1, 70), columns=st.integers(1, 70))
 def test_windows_do_not_change_skeleton_or_widths(mask, rows, columns):
     whole, width = skeleton_of(mask)
-    cut, cut_width = skeleton_of(mask, strip_rows=max(rows, 5), window_columns=max(columns, 5))
+    cut, cut_width = skeleton_of(mask, strip_rows=max(rows, 12), window_columns=max(columns, 12))
     assert np.array_equal(whole, cut)
     assert np.array_equal(width, cut_width)
 
 
 @settings(deadline=None, max_examples=40)
-@given(mask=masks, rows=st.integers(1, 9))
+@given(mask=masks, rows=st.integers(3, 20))
 def test_strips_do_not_change_paths(mask, rows):
     whole, cut = paths_of(mask), paths_of(mask, strip_rows=rows, window_columns=40)
     assert [path.order for path in whole] == [path.order for path in cut]
@@ -97,7 +97,7 @@ def test_a_window_of_the_real_halo_sees_enough():
     """Small masks lie within every halo: a large one with wide roads and patches does not."""
     mask = blobs(5, (700, 300), 9, 0.4) | blobs(6, (700, 300), 2, 0.2)
     ground = Ground(scale=(4.0, 4.0), unit="m", transform=Affine.identity(), crs=None)
-    assert Reach.on(ground).halo < 40
+    assert Reach.on(ground).halo < 50
     whole, width = skeleton_of(mask, ground)
     assert hollow(thin(mask, Reach.on(ground).half_road)).sum() > 0
     cut, cut_width = skeleton_of(mask, ground, strip_rows=64, window_columns=50)
@@ -164,14 +164,6 @@ def test_what_is_wider_than_a_road_is_its_outline():
     inside = slice(20 + half_road + 2, 180 - half_road - 2)
     assert not skeleton[inside, inside].any()
     assert ndimage.label(~skeleton)[1] == 2
-
-
-def test_only_small_holes_are_filled():
-    mask = np.ones((12, 24), bool)
-    mask[3:5, 3:5] = mask[3:6, 10:13] = mask[0, 18] = False
-    filled = without_holes(mask, 4)
-    assert filled[3:5, 3:5].all()
-    assert not filled[3:6, 10:13].any()
 
 
 @settings(deadline=None, max_examples=60)

@@ -63,7 +63,7 @@ def test_the_sample_town():
     found = nodes.geometry[nodes["degree"] > 2]
     crossings = junctions(truth.geometry)
     assert np.mean([found.distance(point).min() < 4 for point in crossings]) > 0.9
-    assert len(found) == pytest.approx(len(crossings), abs=2)
+    assert len(found) == pytest.approx(len(crossings), abs=1)
 
 
 def test_masks_of_open_street_map_lines(real_data):

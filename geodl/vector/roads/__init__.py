@@ -1,11 +1,13 @@
 """Road centrelines and a network to route on, from a raster of any size.
 
-The skeleton (`skeleton.py`) is made window by window, traced strip by strip (`trace.py`) and smoothed
-(`lines.py`); memory holds a strip, and the network. What follows works on the network alone: spurs and
-specks go, junctions become one node (`clean.py`) where their roads meet (`junctions.py`), dead ends keep to
-the axis of their road (`ends.py`), and gaps are bridged: between ends (`bridge.py`), and between an end and
-the side of another road (`mouths.py`), where the ground allows it (`obstacles.py`). Lengths and widths are in
-metres, tolerances in pixels or in multiples of the road's width.
+The skeleton (`skeleton.py`) of a mask without the islands that part no road (`islands.py`) is made window by
+window, traced strip by strip (`trace.py`) and smoothed (`lines.py`); memory holds a strip, and the network.
+What follows works on the network alone: spurs and specks go, junctions become one node (`clean.py`) where
+their roads meet (`junctions.py`), dead ends keep to the axis of their road (`ends.py`), and gaps are bridged:
+between ends (`bridge.py`), and between an end and the side of another road (`mouths.py`), where the ground
+allows it (`obstacles.py`). Roads that cross at a small angle cross at one place (`crossings.py`), lanes that
+touch do not cross (`lanes.py`). Lengths and widths are in metres, tolerances in pixels or in multiples of the
+road's width.
 """
 
 from collections.abc import Mapping
@@ -16,9 +18,11 @@ from geodl.vector.batch import Batches
 from geodl.vector.options import VectorOptions
 from geodl.vector.roads.bridge import bridge_gaps
 from geodl.vector.roads.clean import drop_specks, merge_junctions, prune_spurs
+from geodl.vector.roads.crossings import join_crossings
 from geodl.vector.roads.ends import straighten_ends
 from geodl.vector.roads.ground import Ground
 from geodl.vector.roads.junctions import straighten_junctions
+from geodl.vector.roads.lanes import part_lanes
 from geodl.vector.roads.lines import smooth_lines
 from geodl.vector.roads.mask import RoadRows, road_value
 from geodl.vector.roads.mouths import open_mouths
@@ -97,6 +101,8 @@ def road_network(
     passable = passable_ground(raster, ground, names)
     bridge_gaps(network, pixel, passable)
     open_mouths(network, pixel, passable)
+    join_crossings(network)
+    part_lanes(network)
     straighten_junctions(network, pixel)
     smooth_roads(network, pixel)
     drop_specks(network, SURFACE if options.min_area is None else options.min_area)

@@ -47,7 +47,7 @@ def smooth_lines(paths: list[PixelPath], width: int, ground: Ground) -> list[Lin
 
 
 def smoothed(
-    points: np.ndarray, length: np.ndarray, ring: np.ndarray, deviation: float = DEVIATION
+    points: np.ndarray, length: np.ndarray, ring: np.ndarray, deviation: float | np.ndarray = DEVIATION
 ) -> np.ndarray:
     """Average lines along themselves with Gaussian weights, moving no point by more than `deviation`.
 
@@ -59,7 +59,7 @@ def smoothed(
         Points of each line.
     ring : bool array of shape (lines,)
         Lines that go on at their start after their end, which is the same point.
-    deviation : float
+    deviation : float or array of shape (n,)
         Pixels.
 
     Returns

@@ -8,8 +8,10 @@ import shapely
 
 from geodl.vector.roads.lines import Line, smoothed
 
-STEP = 2.0  # pixels between the points that are smoothed: twice as far as on the skeleton
-DEVIATION = 0.5  # pixels, besides those that the skeleton was smoothed by
+STEP = 2.0  # pixels between the points that are smoothed: at least twice as far as on the skeleton
+STEPS = 4.0  # to a road's width: the wider the road, the longer are the dents that its edges leave
+DEVIATION = 0.5  # pixels, besides those that the skeleton was smoothed by, but at least
+SHARE = 0.15  # of the road's width
 
 
 @dataclass(kw_only=True, eq=False)
@@ -138,7 +140,10 @@ class Network:
 
 
 def smooth_roads(network: Network, pixel: float) -> None:
-    """Take out the dents that spurs and small holes left; no point moves by more than `DEVIATION`."""
+    """Take out the dents that ragged edges, spurs and small holes left.
+
+    No point moves by more than `DEVIATION`, or by that `SHARE` of the road's width.
+    """
     roads = list(network.roads.values())
     if not roads:
         return
@@ -146,9 +151,12 @@ def smooth_roads(network: Network, pixel: float) -> None:
         np.concatenate([road.points for road in roads]) / pixel,
         indices=np.repeat(np.arange(len(roads)), [len(road.points) for road in roads]),
     )
-    points, owner = shapely.get_coordinates(shapely.segmentize(lines, STEP), return_index=True)
+    width = np.array([road.width for road in roads]) / pixel
+    lines = shapely.segmentize(lines, np.maximum(STEP, width / STEPS))
+    points, owner = shapely.get_coordinates(lines, return_index=True)
     length = np.bincount(owner)
-    smooth = smoothed(points, length, np.zeros(len(roads), bool), DEVIATION) * pixel
+    most = np.maximum(DEVIATION, SHARE * width)[owner]
+    smooth = smoothed(points, length, np.zeros(len(roads), bool), most) * pixel
     for road, part in zip(roads, np.split(smooth, np.cumsum(length)[:-1]), strict=True):
         part[0], part[-1] = network.position[road.u], network.position[road.v]
         road.draw(part)

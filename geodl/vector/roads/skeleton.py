@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from geodl.vector.roads.ground import Ground
+from geodl.vector.roads.islands import SPAN, without_islands
 from geodl.vector.roads.mask import READ_PIXELS, RoadRows, mirrored
 from geodl.vector.roads.thinning import hollow, thin
 from geodl.vector.source import ConfidenceRaster
@@ -21,7 +21,9 @@ WINDOW_COLUMNS = 4096
 HALF_ROAD = 20.0  # metres: half of the widest road
 HALF_ROAD_PIXELS = (8, 48)  # the same, but at least and at most this many pixels
 HOLE = 10.0  # square metres: smaller holes in a road are cars, trees and doubt
-HOLE_PIXELS = (4, 32)
+HOLE_PIXELS = (4, 128)
+SLIT = 50.0  # metres: longer islands between two lanes part them
+SLIT_PIXELS = (8, 96)
 AFTER_HOLLOW = 3  # iterations that make lines of the outlines of what was wider than a road
 
 
@@ -31,19 +33,22 @@ class Reach:
 
     half_road: int
     hole: int
+    slit: int
 
     @classmethod
     def on(cls, ground: Ground) -> "Reach":
-        """Pixels for roads and holes of the usual size on this ground."""
+        """Pixels for roads, holes and slits of the usual size on this ground."""
         return cls(
             half_road=int(np.clip(np.ceil(HALF_ROAD / ground.pixel), *HALF_ROAD_PIXELS)),
             hole=int(np.clip(round(HOLE / ground.pixel**2), *HOLE_PIXELS)),
+            slit=int(np.clip(round(SLIT / ground.pixel), *SLIT_PIXELS)),
         )
 
     @property
     def halo(self) -> int:
         """Pixels around a window that decide on it."""
-        return 2 * (self.half_road + AFTER_HOLLOW) + 1 + self.hole + 1
+        islands = min(self.hole, SPAN) + self.slit + self.half_road
+        return 2 * (self.half_road + AFTER_HOLLOW) + 1 + islands + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,22 +108,13 @@ def _window(strip: np.ndarray, first: int, columns: tuple[int, int], width: int,
     mask = strip[:, mirrored(np.arange(columns[0] - halo, columns[1] + halo), width)]
     if not mask.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    mask = without_holes(mask, reach.hole)
+    mask = without_islands(mask, ground.scale, smallest=reach.hole, longest=reach.slit, reach=reach.half_road)
     skeleton = thin(hollow(thin(mask, reach.half_road)), AFTER_HOLLOW)
     row, column = np.nonzero(skeleton[halo:-halo, halo:-halo])
     most = reach.half_road + 2
     near = mask[halo - most : most - halo, halo - most : most - halo]
     half_width = half_widths(near, row + most, column + most, ground.scale, most)
     return row + first, column + columns[0], half_width
-
-
-def without_holes(mask: np.ndarray, largest: int) -> np.ndarray:
-    """Fill the holes of a mask of at most `largest` pixels that hang together by their sides."""
-    number, count = ndimage.label(~mask)
-    size = np.bincount(number.ravel(), minlength=count + 1)
-    small = size <= largest
-    small[0] = False
-    return mask | small[number]
 
 
 def half_widths(

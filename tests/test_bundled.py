@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pytest
 import rasterio
+from scipy import ndimage
+from sklearn.metrics import f1_score
 
 import geodl
+from geodl.alignment import align_pair
 from geodl.assess.confusion import accuracy, confusion_matrix
 from geodl.assess.labels import open_labels
 from geodl.assess.vectors import assess_vectors
@@ -83,6 +86,32 @@ def test_the_roads_of_the_sample_town_are_a_network(tmp_path):
     seen = mapped.to_numpy() != 255
     road, is_road = (mapped.to_numpy() == 1) & seen, (true == 1) & seen
     assert (road & is_road).sum() / (road | is_road).sum() > 0.8
+
+
+def move(path, pixels, out):
+    """Write a scene that lies so many pixels off, down and to the left; interpolated by cubic splines."""
+    with rasterio.open(path) as file:
+        bands, profile, meaning = file.read(), file.profile, (file.descriptions, file.scales, file.units)
+    hidden = (bands == 0).all(axis=0)
+    offset = (pixels, -pixels)
+    moved = np.stack([ndimage.shift(band.astype(float), offset, order=3, mode="nearest") for band in bands])
+    moved = moved.round().clip(1, 65535).astype(bands.dtype)
+    moved[:, ndimage.shift(hidden.astype(float), offset, order=1, mode="nearest") > 0] = 0
+    with rasterio.open(out, "w", **profile) as file:
+        file.write(moved)
+        file.descriptions, file.scales, file.units = meaning
+    return out
+
+
+def test_changes_of_the_sample_valley_are_found_also_where_the_dates_lie_1_5_pixels_apart(tmp_path):
+    before, after = (SAMPLES / f"s2_valley_{year}.tif" for year in (2023, 2024))
+    with rasterio.open(SAMPLES / "truth" / "s2_valley_change.tif") as file:
+        truth = file.read(1)
+    off = geodl.open_pair(before, move(after, 1.5, tmp_path / "s2_valley_2024.tif"))
+    for pair in (geodl.open_pair(before, after), align_pair(off, coregister="shift")):
+        found = geodl.predict(pair, "change-s2")["class"].values
+        known = (found <= 1) & (truth <= 1)
+        assert f1_score(truth[known], found[known]) >= 0.9
 
 
 def test_most_houses_of_the_sample_town_are_found(tmp_path):

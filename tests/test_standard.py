@@ -116,7 +116,7 @@ def test_prediction_feeds_a_network_what_it_learnt_from(places, tmp_path):
     pair = geodl.open_pair(places / "place_2_2023.tif", places / "place_2_2024.tif")
     with rasterio.open(places / "truth" / "place_2.tif") as file:
         right = np.mean(geodl.predict(pair, made)["class"].values == file.read(1))
-    assert made.spec.accuracy.overall == pytest.approx(right, abs=5e-4)
+    assert made.spec.accuracy.overall == pytest.approx(right, abs=3e-3)  # in bfloat16 there
     assert made.spec.accuracy.iou["changed"] > 0.4
 
 

@@ -63,7 +63,7 @@ def test_the_data_root_may_come_from_the_environment(tmp_path, monkeypatch):
         ),
         ({"sources": [{"scenes": "*.tif"}]}, r"line \d+, sources\.0\.labels: is missing"),
         ({"optimisation": {"batch": 0}}, r"optimisation\.batch: Input should be greater than 0, not 0"),
-        ({"units": "radiance"}, r"units: Input should be 'reflectance' or 'digital_number'"),
+        ({"units": "radiance"}, r"units: Input should be 'reflectance', 'digital_number' or 'z_score'"),
         ({"classes": SMALL["classes"][:1]}, r"classes: List should have at least 2 items"),
         ({"classes": [SMALL["classes"][0], SMALL["classes"][0]]}, r"a class value occurs twice: \[3, 3\]"),
         ({"bands": ["red", "red"]}, r"a band occurs twice"),

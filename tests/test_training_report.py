@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import time
 from base64 import b64decode
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -216,6 +217,7 @@ def test_logs_of_another_model_do_not_stay_and_those_of_the_same_run_do(tmp_path
 
     assert run([1, 2, 3, 4], resumed=False) == [1, 2, 3, 4]
     assert run([5, 10], resumed=False) == [5, 10]
+    time.sleep(1)  # TensorBoard sorts files by name: the second, then a number of which 10 comes before 9
     assert run([6, 7], resumed=True) == [5, 6, 7]
 
 

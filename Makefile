@@ -17,7 +17,7 @@ test: $(STAMP_TEST)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Projects, styles and the plugin in real QGIS. Where QGIS is missing, it is installed first: Debian and Ubuntu
 # only (apt-get), as root or with sudo, about 1 GB.

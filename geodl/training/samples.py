@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from geodl.assess.labels import IGNORE
 from geodl.models.spec import BandSpec
+from geodl.standard import Moments
 from geodl.task import TASKS
 from geodl.tiles import Window
 from geodl.training.augment import augment, zoom_to
@@ -36,20 +37,12 @@ def band_statistics(plots: list[Plot], names: list[str]) -> list[BandSpec]:
     list of BandSpec
         In the units of the model. A constant band gets the standard deviation 1.
     """
-    count = 0
-    total, square = np.zeros(len(names)), np.zeros(len(names))
+    moments = Moments(len(names))
     for image, valid, labels in training_strips(plots):
-        values = image[:, valid & (labels != IGNORE)].astype(np.float64)
-        count += values.shape[1]
-        total += values.sum(axis=1)
-        square += (values**2).sum(axis=1)
-    mean = total / count
-    variance = square / count - mean**2
-    # A constant band says nothing; dividing by its rounding errors would make noise of it.
-    constant = variance <= 1e-12 * np.maximum(mean**2, 1e-12)
-    std = np.sqrt(np.where(constant, 1.0, variance))
+        moments.add(image, valid & (labels != IGNORE))
     return [
-        BandSpec(name=name, mean=float(m), std=float(s)) for name, m, s in zip(names, mean, std, strict=True)
+        BandSpec(name=name, mean=float(mean), std=float(std))
+        for name, mean, std in zip(names, moments.mean, moments.std, strict=True)
     ]
 
 

@@ -19,7 +19,7 @@ from geodl.scene import valid_mask
 from geodl.standard import Moments, standardised
 from geodl.training import load_recipe, train
 from tests.conftest import make_model, make_spec, write_scene
-from tests.test_training_change import make_place, recipe_file
+from tests.test_training_change import make_places, recipe_file
 
 
 def scores(scene: xr.DataArray) -> np.ndarray:
@@ -70,10 +70,7 @@ def test_a_scene_without_data_is_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("places")
-    for number in range(3):
-        make_place(folder, number)
-    return folder
+    return make_places(tmp_path_factory.mktemp("places"))
 
 
 @pytest.fixture(scope="module")

@@ -75,12 +75,15 @@ def recipe_file(folder, **changes):
     return path
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("places")
+def make_places(folder):
     for number in range(3):
         make_place(folder, number)
     return folder
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    return make_places(tmp_path_factory.mktemp("places"))
 
 
 def test_a_model_of_change_is_learnt_and_maps_a_pair(places, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 from geodl.vector.roads.network import Network, stretch
 
 AROUND = 2.5  # radii of the node at which its roads are looked at
+PARALLEL = 0.5  # times the angle at which they are seen from the node: that between roads beside each other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,12 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(one @ other) / max(float(np.hypot(*one) * np.hypot(*other)), 1e-18)
 
 
-def angle(one: np.ndarray, other: np.ndarray) -> float:
+def _angle(one: np.ndarray, other: np.ndarray) -> float:
     """Angle between two vectors in radians."""
     return float(np.arccos(np.clip(cosine(one, other), -1, 1)))
+
+
+def beside(one: Arm, other: Arm, here: np.ndarray) -> bool:
+    """Whether two roads that leave a place on the same side run beside each other further on."""
+    seen, turn = _angle(one.foot - here, other.foot - here), _angle(one.along, other.along)
+    return seen < np.pi / 2 and turn <= PARALLEL * seen

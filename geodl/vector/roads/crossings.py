@@ -7,8 +7,7 @@ came from only touch: those stay.
 
 import numpy as np
 
-from geodl.vector.roads.arms import Arm, arms_of, cosine, move_arm
-from geodl.vector.roads.lanes import beside
+from geodl.vector.roads.arms import Arm, arms_of, beside, cosine, move_arm
 from geodl.vector.roads.network import Network
 
 SHARED = 6.0  # widths: surfaces that cross at 10 degrees have about so much in common

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from geodl.vector.roads.arms import Arm, angle, arms_of, cosine, move_arm
+from geodl.vector.roads.arms import Arm, arms_of, beside, cosine, move_arm
 from geodl.vector.roads.network import Network, Road
 
-PARALLEL = 0.5  # times the angle at which they are seen from the node: that between roads beside each other
 STRAIGHT = np.cos(np.radians(30))  # a lane goes on where it turns by less than this
 APART = 0.5  # road widths between lanes, at least
 
@@ -37,12 +36,6 @@ def _lanes(arms: list[Arm], here: np.ndarray) -> list[tuple[Arm, Arm]] | None:
         if go_on and beside(one, two, here) and beside(three, four, here):
             return lanes
     return None
-
-
-def beside(one: Arm, other: Arm, here: np.ndarray) -> bool:
-    """Whether two roads that leave a place on the same side run beside each other further on."""
-    seen, turn = angle(one.foot - here, other.foot - here), angle(one.along, other.along)
-    return seen < np.pi / 2 and turn <= PARALLEL * seen
 
 
 def _part(network: Network, node: int, lanes: list[tuple[Arm, Arm]], fresh: Iterator[int]) -> None:

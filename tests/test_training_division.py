@@ -8,7 +8,7 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import maximum_filter
-from scipy.stats import chisquare
+from scipy.stats import chi2_contingency, chisquare
 from shapely.geometry import Point, box
 
 from geodl.errors import RecipeError
@@ -244,6 +244,27 @@ def test_draws_are_balanced_by_class_and_otherwise_by_area(folder, tmp_path, bal
     expected = balanced / 3 + (1 - balanced) * by_class / by_class.sum()
     expected = expected * counts / by_class  # within a class by area
     assert chisquare(drawn.ravel(), 4000 * expected.ravel()).pvalue > 1e-3
+
+
+def test_a_source_of_weight_three_is_drawn_from_as_if_it_were_there_three_times(folder, tmp_path):
+    labels = "labels/{stem}.tif"
+    roles = {"far": "train", "farther": "train", "next": "validation"}
+    far, farther, checked = ({"scenes": f"{n}.tif", "labels": labels, "role": roles[n]} for n in roles)
+    recipes = [
+        recipe_of(folder, sources=[*sources, farther, checked])
+        for sources in ([far | {"weight": 3}], [far, far, far])
+    ]
+    shares = []
+    for number, recipe in enumerate(recipes):
+        plots = decode(recipe, tmp_path / str(number), gap=0)
+        draws, random = Draws(plots, balanced=0.5, seed=0), np.random.default_rng(0)
+        drawn = np.zeros(2)  # in one place and in the other, however often that is there
+        for _ in range(4000):
+            plot, _, _ = draws.draw(random)
+            drawn[int(plots[plot].name == "far")] += 1
+        shares.append(drawn)
+    assert min(shares[0]) > 0
+    assert chi2_contingency(shares).pvalue > 1e-3
 
 
 def test_the_split_map_shows_every_part(folder, tmp_path, monkeypatch):

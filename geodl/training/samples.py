@@ -89,13 +89,14 @@ class Draws:
         Where to draw.
     balanced : float
         Share of the draws for which first a class is drawn, all classes alike; the others are drawn
-        uniformly over all labelled pixels.
+        uniformly over all labelled pixels, but for the weights of the plots.
     seed : int
         Fixes which positions are kept.
     """
 
     def __init__(self, plots: list[Plot], *, balanced: float, seed: int) -> None:
-        self._counts = np.array([plot.train for plot in plots], dtype=np.float64)  # (plots, classes)
+        # Of shape (plots, classes); a pixel of a plot of weight 2 counts as two.
+        self._counts = np.array([plot.weight * np.array(plot.train, dtype=np.float64) for plot in plots])
         by_class = self._counts.sum(axis=0)
         occurring = by_class > 0
         self._class_share = (

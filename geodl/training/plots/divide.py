@@ -69,12 +69,12 @@ def divide(recipe: Recipe, pairs: list[Pair], scenes: list[Decoded], folder: Pat
             _write_both(scene, place, marks[number], gap)
         else:
             shutil.copyfile(scene.folder / "labels.npy", place / f"{role}.npy")
-        plots.append(_plot(scene, place, len(recipe.classes)))
+        plots.append(_plot(scene, place, len(recipe.classes), pairs[number].source.weight))
     shares = shared_ground(pairs, scenes, plots)
     return [replace(plot, shared=share) for plot, share in zip(plots, shares, strict=True)]
 
 
-def _plot(scene: Decoded, place: Path, classes: int) -> Plot:
+def _plot(scene: Decoded, place: Path, classes: int, weight: float) -> Plot:
     return Plot(
         name=scene.name,
         scene=scene.folder,
@@ -85,6 +85,7 @@ def _plot(scene: Decoded, place: Path, classes: int) -> Plot:
         offset=scene.offset,
         train=_count(place / "train.npy", classes),
         validation=_count(place / "validation.npy", classes),
+        weight=weight,
     )
 
 

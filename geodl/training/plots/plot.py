@@ -31,6 +31,8 @@ class Plot:
         Number of labelled pixels of each class for either use.
     shared : float
         Share of the labels for validation that lie on ground that other plots are learnt from.
+    weight : float
+        How often samples are drawn from a pixel of it, beside one of other plots.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Plot:
     train: tuple[int, ...]
     validation: tuple[int, ...]
     shared: float = 0.0
+    weight: float = 1.0
 
     @property
     def image(self) -> np.ndarray:

@@ -109,6 +109,8 @@ class Source(Strict):
     """Of points: metres around a point that share its class; by default only the pixel it lies in."""
     role: Literal["auto", "train", "validation"] = "auto"
     """What the scenes are for; "auto" divides them as `split` says."""
+    weight: Positive = 1.0
+    """How often samples are drawn from a labelled pixel of these scenes, beside one of the other sources."""
     bands: list[str] | None = None
     """Names of all bands in the order of the files, where the files do not tell."""
     scale: float | str | None = None

@@ -13,8 +13,9 @@ from geodl.standard import Moments
 from geodl.task import TASKS
 from geodl.tiles import Window
 from geodl.training.augment import augment, zoom_to
+from geodl.training.paste import paste_changes
 from geodl.training.plots import Plot, cut, strips, training_strips
-from geodl.training.recipe import Recipe
+from geodl.training.recipe import CHANGED, Recipe
 
 RARE = 0.02
 """Share of the labelled training pixels below which a class is rare (measured: docs/accuracy.md)."""
@@ -111,8 +112,16 @@ class Draws:
         code = random.choice(len(self._class_share), p=self._class_share)
         shares = self._counts[:, code] / self._counts[:, code].sum()
         plot = int(random.choice(len(shares), p=shares))
+        return plot, *self._position(plot, code, random)
+
+    def draw_within(self, plot: int, random: np.random.Generator) -> tuple[int, int]:
+        """Return a row and a column in one plot, uniformly over its labelled pixels."""
+        shares = self._counts[plot] / self._counts[plot].sum()
+        return self._position(plot, int(random.choice(len(shares), p=shares)), random)
+
+    def _position(self, plot: int, code: int, random: np.random.Generator) -> tuple[int, int]:
         row, column = random.choice(self._positions[plot][code])
-        return plot, int(row), int(column)
+        return int(row), int(column)
 
 
 def _keep_positions(plot: Plot, random: np.random.Generator) -> list[np.ndarray]:
@@ -147,6 +156,7 @@ class Samples(Dataset):
         self._seed = recipe.seed
         self._patch = recipe.optimisation.patch
         self._amounts, self._dates = recipe.augment, TASKS[recipe.task].dates
+        self._changed = recipe.position(CHANGED)  # what `paste` makes; None for most tasks
         balanced = recipe.optimisation.balanced_draws
         if balanced == "auto":
             balanced = 0.5 if has_rare_class(plots) else 0.0
@@ -166,18 +176,34 @@ class Samples(Dataset):
         changed = number >= self._all_changed or random.uniform() < number / self._all_changed
         smallest, largest = np.log(self._amounts.zoom) if changed else (0.0, 0.0)
         side = max(8, round(self._patch / np.exp(random.uniform(smallest, largest))))
-        # The drawn pixel may lie anywhere in the window; the window stays inside where it can.
-        window = Window(
-            _place(row, side, plot.height, random), _place(column, side, plot.width, random), side, side
-        )
-        values, valid = plot.window(window)
-        image = torch.from_numpy(normalise(values, valid, self._bands))
+        window = _around(row, column, side, plot, random)
+        image, known = self._normalised(plot, window)
         labels = torch.from_numpy(cut(plot.labels("train"), window).astype(np.int64))
-        known = torch.from_numpy(valid)
         if not changed:
             return image, labels
+        if self._amounts.paste and random.uniform() < self._amounts.paste:
+            elsewhere = _around(*self._draws.draw_within(index, random), side, plot, random)
+            image, labels = self._pasted(image, labels, known, plot, elsewhere, int(random.integers(2**62)))
         image, labels = zoom_to(image, labels, self._patch)
         return self._augment(image, labels, known, int(random.integers(2**62)))
+
+    def _normalised(self, plot: Plot, window: Window) -> tuple[torch.Tensor, torch.Tensor]:
+        values, valid = plot.window(window)
+        return torch.from_numpy(normalise(values, valid, self._bands)), torch.from_numpy(valid)
+
+    def _pasted(
+        self,
+        image: torch.Tensor,
+        labels: torch.Tensor,
+        known: torch.Tensor,
+        plot: Plot,
+        elsewhere: Window,
+        seed: int,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        other, also_known = self._normalised(plot, elsewhere)
+        assert self._changed is not None
+        generator = torch.Generator().manual_seed(seed)
+        return paste_changes(image, labels, other, known & also_known, self._changed, generator)
 
     def _augment(
         self, image: torch.Tensor, labels: torch.Tensor, known: torch.Tensor, seed: int
@@ -190,6 +216,13 @@ class Samples(Dataset):
         packed = labels + 256 * seen[0].to(torch.int64)
         image, packed = augment(image, packed, self._amounts, generator, dates=self._dates)
         return torch.where(packed >= 256, image, 0.0), packed % 256
+
+
+def _around(row: int, column: int, side: int, plot: Plot, random: np.random.Generator) -> Window:
+    """Place a window: the pixel may lie anywhere in it, and it stays inside the plot where it can."""
+    return Window(
+        _place(row, side, plot.height, random), _place(column, side, plot.width, random), side, side
+    )
 
 
 def _place(position: int, side: int, size: int, random: np.random.Generator) -> int:

@@ -168,6 +168,9 @@ def test_without_a_label_file_there_is_nothing_only_if_the_recipe_says_so(tmp_pa
     wrong = {**source, "missing": "background", "labels": "{stem}.geojson"}
     with pytest.raises(RecipeError, match="no scene has a label file"):
         find_pairs(load_recipe(write_recipe(tmp_path, [wrong, held_out])))
+    bare = {**source, "labels": "none"}
+    plots = decode(load_recipe(write_recipe(tmp_path, [bare, held_out])), tmp_path / "bare", gap=0)
+    assert [plot.train for plot in plots[:2]] == [(1600, 0, 0)] * 2
 
 
 def test_each_source_may_name_its_classes_in_its_own_way(tmp_path):
@@ -277,6 +280,7 @@ def test_a_source_may_lie_in_another_folder(tmp_path):
         ({"of_source": {"house": [1]}}, "no class 'house'"),
         ({"of_source": {"building": [1], "background": [1]}}, "label value occurs twice"),
         ({"missing": "background"}, "`missing: background` needs `background`"),
+        ({"labels": "none"}, "`labels: none` needs `background`"),
         ({"rows": [9, 9]}, "`rows`"),
     ],
 )

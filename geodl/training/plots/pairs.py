@@ -23,7 +23,7 @@ class Pair:
     masks: tuple[Path, ...] = ()
     """What is 0 where the dates of a series are hidden, in the order of `scene`."""
     unlabelled: bool = False
-    """Whether there is no such label file, and the recipe takes all of the scene for background."""
+    """Whether there is no label file, and the recipe takes all of the scene for background."""
 
 
 def find_pairs(recipe: Recipe) -> list[Pair]:
@@ -56,8 +56,8 @@ def find_pairs(recipe: Recipe) -> list[Pair]:
                     f"{after[0]} does not exist",
                     f"it belongs to {match.path}; mend the pattern",
                 )
-            unlabelled = not labels.is_file()
-            if unlabelled and source.missing == "refuse":
+            unlabelled = not source.labelled or not labels.is_file()
+            if unlabelled and source.labelled and source.missing == "refuse":
                 raise RecipeError(
                     recipe.where("sources", number, "labels"),
                     f"{labels} does not exist",
@@ -69,13 +69,14 @@ def find_pairs(recipe: Recipe) -> list[Pair]:
                     scene=scene, labels=labels, source=source, after=after, masks=masks, unlabelled=unlabelled
                 )
             )
-        if all(pair.unlabelled for pair in seen):
+        if source.labelled and all(pair.unlabelled for pair in seen):
             raise RecipeError(
                 recipe.where("sources", number, "labels"),
                 f"no scene has a label file; {seen[0].labels} does not exist",
                 "mend the pattern",
             )
-        pairs += [pair for pair in seen if not (pair.unlabelled and source.missing == "leave_out")]
+        left_out = source.labelled and source.missing == "leave_out"
+        pairs += [pair for pair in seen if not (pair.unlabelled and left_out)]
     return pairs
 
 

@@ -82,7 +82,7 @@ class Source(Strict):
     labels: str
     """One label file, or a pattern: {stem} is the scene's file name without suffix, {folder} the folder
     it lies in, {name} its path from the first wildcard of the pattern on, without suffix, {*} what the
-    first * of the pattern stands for."""
+    first * of the pattern stands for. "none": there are no labels, all of the scenes is `background`."""
     stack: bool = False
     """Whether all matches together are the bands of one scene; of a series, the files of one day."""
     series: bool = False
@@ -135,6 +135,8 @@ class Source(Strict):
     def _consistent(self) -> "Source":
         if self.missing == "background" and self.background is None:
             raise ValueError("`missing: background` needs `background`, the class value that it means")
+        if not self.labelled and self.background is None:
+            raise ValueError("`labels: none` needs `background`, the class value that all of the scenes has")
         for name in ("rows", "columns"):
             given = getattr(self, name)
             if given is not None and given[0] >= given[1]:
@@ -161,6 +163,11 @@ class Source(Strict):
     def of_many_dates(self) -> bool:
         """Whether these are series, of scenes or of points."""
         return self.series or self.table is not None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any labels belong to the scenes."""
+        return self.labels != "none"
 
     @property
     def patterns(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Pairs that are registered and normalised as they are opened: in Python, at the command line, in a run."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import rasterio
 import xarray as xr
 from affine import Affine
 
-from geodl.alignment import align_pair
+from geodl.alignment import align_pair, lie_beside
 from geodl.errors import OptionError, SceneError
 from geodl.scene import open_pair, valid_mask
 from tests.test_alignment import fourier_moved
@@ -85,6 +86,21 @@ def test_a_pair_without_nodata_value(tmp_path):
     assert not valid[1, -1].any()
 
 
+def test_a_glance_tells_whether_the_dates_lie_beside_each_other(files, tmp_path):
+    assert lie_beside(open_pair(*files)) == pytest.approx([1.5, -0.75], abs=0.1)
+    same = shutil.copy(files[0], tmp_path / "same.tif")
+    assert lie_beside(open_pair(files[0], same)) is None, "on each other"
+    with rasterio.open(files[1]) as source:
+        noise = np.random.default_rng(1).integers(1, 999, (source.count, *source.shape), dtype="uint16")
+        small = {**source.profile, "height": 20, "width": 20}
+        for name, values, profile in (("noise", noise, source.profile), ("small", noise[:, :20, :20], small)):
+            with rasterio.open(tmp_path / f"{name}.tif", "w", **profile) as target:
+                target.write(values)
+                target.descriptions = source.descriptions
+        assert lie_beside(open_pair(files[0], tmp_path / "noise.tif")) is None
+        assert lie_beside(open_pair(tmp_path / "small.tif", files[0])) is None
+
+
 def test_off_changes_nothing(files):
     pair = open_pair(*files)
     assert align_pair(pair) is pair
@@ -141,6 +157,25 @@ def test_the_command_line(files, change_model, tmp_path):
     assert 30 < quality.min() <= quality.max() <= 100
     with rasterio.open(product / "change.tif") as file:
         assert (file.read(1)[-1] == 254).all()  # nothing of the later date came to lie there
+    assert "--coregister" not in done.stderr
+
+
+@pytest.mark.parametrize("how", ["predict", "change"])
+def test_dates_beside_each_other_are_pointed_out(files, change_model, tmp_path, how):
+    from click.testing import CliRunner
+
+    from geodl.cli import main
+
+    options = {"predict": ["--model", str(change_model.folder), "--scale", "0.0001"], "change": []}[how]
+    done = CliRunner().invoke(main, [how, *map(str, files), *options, "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "lies 1.6 pixels off" in done.stderr
+    assert "--coregister shift" in done.stderr
+    same = shutil.copy(files[0], tmp_path / "same.tif")
+    done = CliRunner().invoke(
+        main, [how, str(files[0]), str(same), *options, "--out", str(tmp_path / "same")]
+    )
+    assert "--coregister" not in done.stderr
 
 
 def test_a_workflow_knows_the_options(tmp_path):

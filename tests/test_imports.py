@@ -177,6 +177,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "rio_plugin": {"cli"},
     "cli": {
+        "alignment",
         "assess",
         "batch",
         "changes",

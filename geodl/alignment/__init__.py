@@ -2,7 +2,7 @@
 
 from geodl.alignment.irmad import irmad_change
 from geodl.alignment.normalisation import Normalisation, normalise
-from geodl.alignment.pair import align_pair
+from geodl.alignment.pair import align_pair, lie_beside
 from geodl.alignment.registration import Registration, register
 from geodl.alignment.tolerance import suppress_shift, tolerant_distance
 
@@ -11,6 +11,7 @@ __all__ = [
     "Registration",
     "align_pair",
     "irmad_change",
+    "lie_beside",
     "normalise",
     "register",
     "suppress_shift",

@@ -16,7 +16,8 @@ _SIDES = (
     32,
 )  # pixels of a block: the largest of which two fit along the shorter side, half over each other
 _TOGETHER = 1024  # pixels along each side that are read together, about
-_MOST = 40  # blocks along a side; larger scenes have gaps between them
+MOST = 40
+"""Blocks along a side; larger scenes have gaps between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class BlockShifts:
         return self.coherence > chance_coherence(self.side)
 
 
-def measure_blocks(dates: Dates, reach: int) -> BlockShifts:
+def measure_blocks(dates: Dates, reach: int, most: int = MOST) -> BlockShifts:
     """Measure the shift of each block, some in memory at a time; where they lie depends on the size alone.
 
     Raises
@@ -56,7 +57,7 @@ def measure_blocks(dates: Dates, reach: int) -> BlockShifts:
             f"its {height} x {width} pixels are too few to measure a shift, {side} x {side} are needed",
             "give a larger scene, or leave registration out",
         )
-    tops, lefts = _starts(height, side), _starts(width, side)
+    tops, lefts = _starts(height, side, most), _starts(width, side, most)
     found = np.full((3, len(tops), len(lefts)), np.nan)
     found[2] = 0
     for some_tops in _groups(tops, side):
@@ -89,9 +90,9 @@ def _side(shorter: int) -> int:
     return next((side for side in _SIDES if 2 * shorter >= 3 * side), _SIDES[-1])
 
 
-def _starts(length: int, side: int) -> list[int]:
+def _starts(length: int, side: int, most: int) -> list[int]:
     """First pixels of blocks that overlap by half, or are spread evenly where those would be too many."""
-    count = min(_MOST, -(-(length - side) // (side // 2)) + 1)
+    count = min(most, -(-(length - side) // (side // 2)) + 1)
     return np.rint(np.linspace(0, length - side, count)).astype(int).tolist()
 
 

@@ -1,5 +1,6 @@
 """A pair of dates made comparable in one step: what `--coregister` and `--normalise` do."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,12 @@ from geodl.tiles import Window
 OFF = "off"
 QUALITY = "registration"
 _CHUNK = 1024
+_GLANCE = 6
+"""Blocks along a side: enough to agree or not."""
+_AGREED = 0.5
+"""Share of them that must be used, and robust standard deviation around their shift in pixels."""
+_MATTERS = 0.5
+"""Pixels from which edges seem to change."""
 
 
 def align_pair(pair: xr.DataArray, *, coregister: str = OFF, normalise: str = OFF) -> xr.DataArray:
@@ -72,6 +79,34 @@ def align_pair(pair: xr.DataArray, *, coregister: str = OFF, normalise: str = OF
         found["normalise"] = values.report()
     aligned = _with_after(pair, after, found)
     return aligned if quality is None else aligned.assign_coords({QUALITY: quality.variable})
+
+
+def lie_beside(pair: xr.DataArray) -> tuple[float, float] | None:
+    """Look quickly how far the later date of a pair lies off the earlier one, and whether that matters.
+
+    Parameters
+    ----------
+    pair : xarray.DataArray
+        From `geodl.open_pair`: dims (time, band, y, x), lazy. Some blocks are read, however large it is.
+
+    Returns
+    -------
+    tuple of float or None
+        Pixels down and to the right; None where it is less than half a pixel, or blocks do not agree.
+
+    Raises
+    ------
+    SceneError
+        `pair` is not what `open_pair` returned.
+    """
+    _refuse_other(pair)
+    before, after = (_scene(pair, number) for number in range(2))
+    try:
+        found = register(before, after, most=_GLANCE)
+    except SceneError:  # too small, or too different for anybody to tell
+        return None
+    agreed = found.spread <= _AGREED and found.used.mean() >= _AGREED
+    return found.shift if agreed and math.hypot(*found.shift) >= _MATTERS else None
 
 
 def quality_percent(scene: xr.DataArray, window: Window) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from geodl.alignment.blocks import BlockShifts, measure_blocks
+from geodl.alignment.blocks import MOST, BlockShifts, measure_blocks
 from geodl.alignment.consensus import agree
 from geodl.alignment.dates import dates_of, refuse_other_grid
 from geodl.alignment.field import Field, agreement_field, constant_field, smooth_field
@@ -124,6 +124,7 @@ def register(
     bands: list[str] | None = None,
     reach: int = REACH,
     bend: float = BEND,
+    most: int = MOST,
 ) -> Registration:
     """Measure how far the later date lies off the earlier one.
 
@@ -144,6 +145,8 @@ def register(
         Largest shift that is looked for, in pixels: 2 to 16.
     bend : float
         Pixels that a field may differ from the common shift.
+    most : int
+        Blocks along a side that are measured at the most; fewer take less time and see less.
 
     Returns
     -------
@@ -161,7 +164,7 @@ def register(
     if not 2 <= reach <= 16:
         raise OptionError(f"reach {reach}", "is not 2 to 16 pixels", f"give {REACH}, for example")
     dates = dates_of(before, after, bands)
-    blocks = measure_blocks(dates, reach)
+    blocks = measure_blocks(dates, reach, most)
     agreement = agree(blocks, reach, bend if mode == "field" else None)
     if mode == "field":
         field, used = smooth_field(blocks, agreement, bend)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geodl.cli.beside import warn_if_beside
 from geodl.cli.scenes import pair_options, reading_of, scene_options, take_pairing
 from geodl.errors import OptionError
 
@@ -78,6 +79,8 @@ def change(
     options.pop("stack")
     chosen = ChangeOptions(method=method, min_area=min_area, **options)
     source = pair_source(files, reading, pairing)
+    if pairing["coregister"] == _UNUSED["coregister"]:
+        warn_if_beside(source)
     with tidy_end():
         found = find_changes(source.open(), out, chosen)
     click.echo(f"{found.folder}: {found.polygons} polygons of change, threshold {found.threshold:.4g}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geodl.cli.beside import warn_if_beside
 from geodl.cli.scenes import files_of_scenes, pair_options, reading_of, scene_options, take_pairing
 from geodl.errors import OptionError
 from geodl.task import PRODUCTS, TASKS, USUAL
@@ -91,6 +92,8 @@ def predict(
         for source in sources:
             _tell_plan(source, loaded, run)
         return
+    if TASKS[loaded.spec.task].dates == 2 and pairing["coregister"] == _UNUSED["coregister"]:
+        warn_if_beside(sources[0])
     with tidy_end(), connect(scheduler) as client, Show(paths_only=True) as show:
         outcomes = run_scenes(sources, loaded, out, run, client=client, watches=[show])
     failed = sum(outcome.status == "failed" for outcome in outcomes)

@@ -83,16 +83,15 @@ def recipe(**changes):
             "bands": ["before.red", "after.red"],
             "units": "z_score",
             "classes": classes,
-            "sources": [{"scenes": "a*.tif", "after": "b{*}.tif", "labels": "c{*}.tif"}],
-            "augment": {"paste": 0.5},
+            "sources": [{"scenes": "a*.tif", "after": "b{*}.tif", "labels": "c{*}.tif", "paste": 0.5}],
             **changes,
         }
     )
 
 
 def test_kinds_of_change_cannot_be_pasted():
-    assert recipe().augment.paste == 0.5
+    assert recipe().sources[0].paste == 0.5
     with pytest.raises(ValidationError, match="`paste` cannot tell kinds of change"):
         recipe(values=(0, 1, 2))
     with pytest.raises(ValidationError, match="`paste` needs two dates"):
-        recipe(task="landcover", bands=["red"], sources=[{"scenes": "a.tif", "labels": "b.tif"}])
+        recipe(task="landcover", bands=["red"], sources=[{"scenes": "a.tif", "labels": "b.tif", "paste": 1}])

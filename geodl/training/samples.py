@@ -181,7 +181,7 @@ class Samples(Dataset):
         labels = torch.from_numpy(cut(plot.labels("train"), window).astype(np.int64))
         if not changed:
             return image, labels
-        if self._amounts.paste and random.uniform() < self._amounts.paste:
+        if plot.paste and random.uniform() < plot.paste:
             elsewhere = _around(*self._draws.draw_within(index, random), side, plot, random)
             image, labels = self._pasted(image, labels, known, plot, elsewhere, int(random.integers(2**62)))
         image, labels = zoom_to(image, labels, self._patch)

@@ -21,7 +21,7 @@ from geodl.training.plots.places import overlapping, overlaps, same_grid
 from geodl.training.plots.plot import Plot, create_array, open_array, strips
 from geodl.training.plots.points import hold_out_squares
 from geodl.training.plots.shared import shared_ground
-from geodl.training.recipe import Recipe
+from geodl.training.recipe import Recipe, Source
 from geodl.training.split import block_counts, choose_blocks, choose_folds
 
 
@@ -69,12 +69,12 @@ def divide(recipe: Recipe, pairs: list[Pair], scenes: list[Decoded], folder: Pat
             _write_both(scene, place, marks[number], gap)
         else:
             shutil.copyfile(scene.folder / "labels.npy", place / f"{role}.npy")
-        plots.append(_plot(scene, place, len(recipe.classes), pairs[number].source.weight))
+        plots.append(_plot(scene, place, len(recipe.classes), pairs[number].source))
     shares = shared_ground(pairs, scenes, plots)
     return [replace(plot, shared=share) for plot, share in zip(plots, shares, strict=True)]
 
 
-def _plot(scene: Decoded, place: Path, classes: int, weight: float) -> Plot:
+def _plot(scene: Decoded, place: Path, classes: int, source: Source) -> Plot:
     return Plot(
         name=scene.name,
         scene=scene.folder,
@@ -85,7 +85,8 @@ def _plot(scene: Decoded, place: Path, classes: int, weight: float) -> Plot:
         offset=scene.offset,
         train=_count(place / "train.npy", classes),
         validation=_count(place / "validation.npy", classes),
-        weight=weight,
+        weight=source.weight,
+        paste=source.paste,
     )
 
 

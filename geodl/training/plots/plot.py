@@ -33,6 +33,8 @@ class Plot:
         Share of the labels for validation that lie on ground that other plots are learnt from.
     weight : float
         How often samples are drawn from a pixel of it, beside one of other plots.
+    paste : float
+        Chance of a sample to receive pieces of another part of it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Plot:
     validation: tuple[int, ...]
     shared: float = 0.0
     weight: float = 1.0
+    paste: float = 0.0
 
     @property
     def image(self) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from geodl.models.spec import NODATA_CLASS
-from geodl.training.recipe.fields import Count, Positive, Strict
+from geodl.training.recipe.fields import Count, Fraction, Positive, Strict
 from geodl.training.recipe.table import Table
 
 _OPENING = ("bands", "scale", "sensor", "crs", "ungeoreferenced", "resample")
@@ -15,6 +15,10 @@ _READING = (
     *_OPENING, "xyz", "rows", "columns",
     "attribute", "background", "width", "radius", "stack", "table",
 )  # fmt: skip
+
+
+CHANGED = 1
+"""Value of the class of what has changed, where kinds of change are not told."""
 
 
 class LabelClass(Strict):
@@ -111,6 +115,9 @@ class Source(Strict):
     """What the scenes are for; "auto" divides them as `split` says."""
     weight: Positive = 1.0
     """How often samples are drawn from a labelled pixel of these scenes, beside one of the other sources."""
+    paste: Fraction = 0.0
+    """Of two dates: chance of a sample to receive pieces of another part of its scene at the later date, which
+    count as changed where they look unlike what was there (Self-Pair, arXiv:2212.10236)."""
     bands: list[str] | None = None
     """Names of all bands in the order of the files, where the files do not tell."""
     scale: float | str | None = None

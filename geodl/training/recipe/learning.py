@@ -95,10 +95,6 @@ class Optimisation(Strict):
         return self.epochs if self.freeze_encoder == "all" else self.freeze_encoder
 
 
-CHANGED = 1
-"""Value of the class of what has changed, where kinds of change are not told."""
-
-
 class Augment(Strict):
     """Random changes to the training samples; every amount 0 switches one off."""
 
@@ -129,9 +125,6 @@ class Augment(Strict):
     """Chance of each band to be missing."""
     swap_dates: Fraction = 0.0
     """Chance of two dates to change places, for classes that mean the same both ways, as "changed" does."""
-    paste: Fraction = 0.0
-    """Of two dates: chance that pieces of another part of the scene are put into the later one and, where
-    they look unlike what was there, count as changed (Self-Pair, arXiv:2212.10236)."""
     shift: Annotated[float, Field(ge=0, le=8)] = 0.0
     """Of two dates: largest shift of the later one in pixels, down and right, that labels do not follow; what
     lies a little beside itself is no change."""

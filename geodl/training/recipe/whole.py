@@ -10,9 +10,9 @@ from geodl.calendars import Calendar
 from geodl.errors import RecipeError
 from geodl.models.spec import Units
 from geodl.task import TASKS
-from geodl.training.recipe.data import Edges, LabelClass, Source, Split, small_colours
+from geodl.training.recipe.data import CHANGED, Edges, LabelClass, Source, Split, small_colours
 from geodl.training.recipe.fields import Count, Positive, Strict
-from geodl.training.recipe.learning import CHANGED, Augment, Optimisation
+from geodl.training.recipe.learning import Augment, Optimisation
 from geodl.training.recipe.many_dates import check_many_dates, with_all_steps
 from geodl.training.recipe.portable import portable
 from geodl.training.recipe.positions import Positions
@@ -110,10 +110,13 @@ class Recipe(Strict):
                     f"source {number + 1} has {'no `after`' if two else 'an `after`'}: the task {self.task} "
                     f"compares {'two dates' if two else 'no dates'}"
                 )
-        for change in ("swap_dates", "shift", "paste"):
+        for change in ("swap_dates", "shift"):
             if getattr(self.augment, change) and not two:
                 raise ValueError(f"`{change}` needs two dates, the task {self.task} has one")
-        if self.augment.paste and {c.value for c in self.classes} != {0, CHANGED}:
+        pasted = any(source.paste for source in self.sources)
+        if pasted and not two:
+            raise ValueError(f"`paste` needs two dates, the task {self.task} has one")
+        if pasted and {c.value for c in self.classes} != {0, CHANGED}:
             raise ValueError(
                 "`paste` cannot tell kinds of change: it needs the classes 0, unchanged, and 1, changed"
             )

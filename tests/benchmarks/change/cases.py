@@ -40,7 +40,6 @@ ALTERATIONS: dict[str, dict[str, Any]] = {
     "-augment": {"augment": UNCHANGED.model_dump()},
     "-swap": {"augment": {"swap_dates": 0.0}},
     "-scores": {},
-    "+paste": {"augment": {"paste": 0.5}},
     "+aligned": {},
     "+model": {},
 }
@@ -48,9 +47,8 @@ ALTERATIONS: dict[str, dict[str, Any]] = {
 
 ``+aligned``, also for methods without labels: the later date is put into place and its values matched to
 those of the earlier one, as ``--coregister shift --normalise pif`` do. ``+model`` begins with the weights of
-the model that ``model`` measures. ``+paste`` makes further changes of parts of the scenes. ``-draws`` still
-begins a tenth of the samples with a class. ``-scores`` feeds a network the values of the files, scaled by the
-training part, instead of standard scores.
+the model that ``model`` measures. ``-draws`` still begins a tenth of the samples with a class. ``-scores``
+feeds a network the values of the files, scaled by the training part, instead of standard scores.
 """
 
 

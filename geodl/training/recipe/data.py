@@ -116,8 +116,8 @@ class Source(Strict):
     weight: Positive = 1.0
     """How often samples are drawn from a labelled pixel of these scenes, beside one of the other sources."""
     paste: Fraction = 0.0
-    """Of two dates: chance of a sample to receive pieces of another part of its scene at the later date, which
-    count as changed where they look unlike what was there (Self-Pair, arXiv:2212.10236)."""
+    """Of two dates: chance of a sample to receive pieces of another part of its scene at the later date,
+    which count as changed where they look unlike what was there (Self-Pair, arXiv:2212.10236)."""
     bands: list[str] | None = None
     """Names of all bands in the order of the files, where the files do not tell."""
     scale: float | str | None = None

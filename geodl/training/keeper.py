@@ -1,4 +1,4 @@
-"""After each epoch: check, write the journal, keep the best on disk, keep what a resumed run needs."""
+"""After each epoch: check, write the journal, keep the best or the last state, and what a resumed run needs."""
 
 import copy
 import math
@@ -87,7 +87,7 @@ class Keeper(Callback):
         self._watchers = watchers
         self._tiles = validation.some_tiles(recipe.optimisation.validation_pixels, recipe.seed)
         self._epochs: list[Epoch] = []
-        self._best: dict[str, torch.Tensor] = {}
+        self._kept: dict[str, torch.Tensor] = {}
         self.scores: list[float] = []
         """Mean IoU of each check."""
 
@@ -112,14 +112,14 @@ class Keeper(Callback):
         """
         for epoch in _JOURNAL.validate_python(state.facts["journal"]):
             self._note(epoch)
-        self._best = state.part("best")
-        if self._best and write:
+        self._kept = state.part("best")
+        if self._kept and write:
             best = copy.deepcopy(network)
-            best.load_state_dict(self._best)
+            best.load_state_dict(self._kept)
             save_model(self._out, self._validation.spec, best, half=self._recipe.half)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, learner: lightning.LightningModule) -> None:
-        """Check the averaged network; save it if it is the best so far."""
+        """Check the averaged network; save it if it is the best so far, or the recipe wants the last."""
         assert isinstance(learner, Learner)
         settings, clock = self._recipe.optimisation, self._clock
         clock.epoch += 1
@@ -134,12 +134,13 @@ class Keeper(Callback):
         whole = clock.done * settings.epochs == clock.steps * clock.epoch  # not cut short
         if whole and trainer.is_global_zero:
             state = state_of(learner)
-            state.put("best", self._best)
+            state.put("best", self._kept)
             state.facts["journal"] = _JOURNAL.dump_python(self._epochs, mode="json")
             self._keep(state)
 
     def _check(self, trainer: lightning.Trainer, learner: Learner) -> None:
         stepped = bool(learner.losses)
+        settings = self._recipe.optimisation
         epoch, loss = None, learner.mean_loss()
         if trainer.strategy.reduce_boolean_decision(stepped and not math.isfinite(loss), all=False):
             raise self._diverged()
@@ -157,8 +158,8 @@ class Keeper(Callback):
         assert epoch is not None
         self._note(epoch)
         if trainer.is_global_zero:
-            if epoch.best:
-                self._best = {k: v.detach().cpu().clone() for k, v in learner.average.state_dict().items()}
+            if epoch.best or settings.keep == "last":
+                self._kept = {k: v.detach().cpu().clone() for k, v in learner.average.state_dict().items()}
                 save_model(self._out, self._validation.spec, learner.average, half=self._recipe.half)
             write_metrics(self._out / "metrics.csv", self._epochs)
             self._echo(epoch.line())

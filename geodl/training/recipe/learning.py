@@ -72,6 +72,9 @@ class Optimisation(Strict):
     """Epochs between two checks."""
     validation_pixels: Count = 8_000_000
     """Pixels of a check; the last one of a run looks at all."""
+    keep: Literal["best", "last"] = "best"
+    """Which state becomes the model: that of the best mean IoU in a check, or the last; the latter where the
+    validation data show less than what is to be learnt."""
     patience: Count | None = None
     """The run ends after so many checks without a better mean IoU."""
 

@@ -154,6 +154,18 @@ def test_the_same_seed_gives_the_same_weights(folder, tmp_path):
     assert hashes[0] != hashes[2]
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_state_that_the_recipe_wants_is_kept(folder, tmp_path, keep):
+    wild = {"epochs": 6, "samples_per_epoch": 8, "patch": 32, "batch": 4, "precision": "32"}
+    wild |= {"learning_rate": 0.1, "schedule": "constant", "ema": 0.01, "keep": keep}
+    model = train(recipe_of(folder, optimisation=wild), tmp_path / "m", device="cpu", echo=lambda _: None)
+    with (tmp_path / "m" / "metrics.csv").open() as file:
+        scores = [float(row["mean_iou"]) for row in csv.DictReader(file)]
+    assert max(scores) > scores[-1] + 0.01, "a run whose last state is not its best"
+    wanted = {"best": max(scores), "last": scores[-1]}[keep]
+    assert model.spec.accuracy.mean_iou == pytest.approx(wanted, abs=1e-3)
+
+
 def test_the_time_limit_and_ctrl_c_keep_the_best_so_far(folder, tmp_path):
     endless = {"epochs": 1000, "samples_per_epoch": 8, "patch": 32, "batch": 4, "precision": "32"}
     timed = recipe_of(folder, optimisation={**endless, "time_limit_minutes": 0.02})

@@ -1,4 +1,4 @@
-"""After each epoch: check, write the journal, keep the best or the last state, and what a resumed run needs."""
+"""After each epoch: check, write the journal, keep the best or last state, and what a resumed run needs."""
 
 import copy
 import math

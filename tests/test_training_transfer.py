@@ -197,6 +197,11 @@ def test_without_the_network_torchgeo_says_what_to_do(tmp_path, monkeypatch):
         read_source(Start(torchgeo="nonsense"), tmp_path)
 
 
+def test_a_bundled_model_is_meant_where_a_folder_of_data_has_its_name(tmp_path):
+    (tmp_path / "buildings").mkdir()
+    assert read_source(Start(model="buildings"), tmp_path).origin == "model buildings"
+
+
 def test_one_source_must_be_given():
     for wrong in ({}, {"model": "a", "weights": "b"}):
         with pytest.raises(ValueError, match="one of model, weights and torchgeo must be given"):

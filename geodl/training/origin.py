@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geodl.errors import ModelError, RecipeError
-from geodl.models.bundle import load_model
+from geodl.models.bundle import bundled_models, load_model
 from geodl.models.imports.tensors import only_tensors, read_checkpoint, read_safetensors
 from geodl.scene.bands import canonical_name
 from geodl.training.recipe.start import Start
@@ -46,7 +46,9 @@ def read_source(start: Start, root: Path) -> Source:
 
 def _of_model(name: str, root: Path) -> Source:
     folder = root / name
-    model = load_model(folder if folder.is_dir() else name)
+    # As elsewhere a bundled name wins over a folder, which may hold anything else.
+    bundled = any(spec.name == name for spec in bundled_models())
+    model = load_model(folder if folder.is_dir() and not bundled else name)
     return Source(
         origin=f"model {model.spec.name}",
         tensors=model.network().state_dict(),

@@ -1,7 +1,9 @@
 """The comparison of footprints and road networks with real truth: scenes, baselines, rows."""
 
+import dataclasses
 import json
 import math
+from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -12,7 +14,8 @@ from affine import Affine
 from PIL import Image
 from rasterio.features import rasterize
 
-from geodl.models.spec import BandSpec, ClassSpec
+from geodl.models.spec import BandSpec, ClassSpec, TrainingSpec
+from geodl.training.recipe import load_recipe
 from tests.benchmarks.objects import __main__ as command
 from tests.benchmarks.objects.baseline import centrelines
 from tests.benchmarks.objects.by_place import FAIR, recipe_without
@@ -22,6 +25,7 @@ from tests.benchmarks.objects.places import PLACES, Place
 from tests.benchmarks.objects.rows import Row, append_rows, read_rows, table
 from tests.conftest import make_model, make_spec
 
+WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
 CRS = "EPSG:32632"
 TRANSFORM = Affine(0.5, 0, 400_000, 0, -0.5, 5_300_000)
 
@@ -131,8 +135,16 @@ def test_centrelines_of_a_crossing_less_its_spurs():
 
 def test_what_a_model_has_learnt_from_is_told():
     place = PLACES["dubai-7"]
-    assert place.is_in(["landcover/dubai_vhr/tile_7/images"])
-    assert not place.is_in(["landcover/dubai_vhr/tile_1/images", "landcover/dubai_vhr/tile_78"])
+    assert place.is_in(TrainingSpec(data=["landcover/dubai_vhr/tile_7/images"]))
+    others = ["landcover/dubai_vhr/tile_1/images", "landcover/dubai_vhr/tile_78"]
+    assert not place.is_in(TrainingSpec(data=others))
+    recipe = load_recipe(WORKFLOWS / "roads-massachusetts.yaml").model_dump(mode="json")
+    training = TrainingSpec(data=["roads/massachusetts_roads/images"], recipe=recipe)
+    kept_apart = [PLACES[name] for name in PLACES if name.startswith("massachusetts-1")]
+    assert len(kept_apart) == 4
+    assert not any(each.is_in(training) for each in kept_apart), "other tiles of its folder were learnt from"
+    learnt = dataclasses.replace(kept_apart[0], file="roads/massachusetts_roads/images/10078735_15.tif")
+    assert learnt.is_in(training)
     assert {place.task for place in PLACES.values()} == {"buildings", "roads"}
     assert sum(name.startswith("massachusetts-") and PLACES[name].task == "roads" for name in PLACES) == 8
 

@@ -72,7 +72,7 @@ def measure(name: str, model: Model, data: Path, work: Path) -> list[Row]:
             model=model.spec.name,
             hash=model.hash[:12],
             way=layer.way,
-            seen=place.is_in(model.spec.training.data),
+            seen=place.is_in(model.spec.training),
             pixel=place.pixel,
             seconds=round(seconds, 1),
             values={key: round(value, 4) for key, value in compared(place, files, layer).items()},

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 
+from geodl.models.spec import TrainingSpec
 from tests.benchmarks.objects.picture import Files, Picture, files_of
 from tests.benchmarks.objects.sources import (
     DUBAI_PIXEL,
@@ -35,6 +37,8 @@ class Place:
         Metres that the network gets to see a pixel.
     resample : bool
         Whether the scene's own pixels are of another size.
+    file : str, optional
+        Where others of the folder may be learnt from: the scene itself, below the folder of real data.
     """
 
     task: str
@@ -42,6 +46,7 @@ class Place:
     build: Callable[[Path], Picture]
     pixel: float
     resample: bool = False
+    file: str | None = None
 
     def files(self, data: Path, folder: Path) -> Files:
         """Write the files, unless they are there."""
@@ -50,9 +55,13 @@ class Place:
             return found
         return self.build(data).write(folder)
 
-    def is_in(self, learnt: list[str]) -> bool:
-        """Tell whether a model has learnt from here; `learnt` are folders or files below the real data."""
-        return any(f"{name}/".startswith(f"{self.folder}/") for name in learnt)
+    def is_in(self, training: TrainingSpec) -> bool:
+        """Tell whether a model has learnt from here."""
+        if self.file is not None:
+            sources = [s for s in training.recipe.get("sources", []) if s.get("role") != "validation"]
+            patterns = [s["scenes"] if isinstance(s["scenes"], list) else [s["scenes"]] for s in sources]
+            return any(fnmatch(self.file, pattern) for some in patterns for pattern in some)
+        return any(f"{name}/".startswith(f"{self.folder}/") for name in training.data)
 
 
 def _sample(_: Path, task: str, name: str) -> Picture:
@@ -122,6 +131,7 @@ PLACES: dict[str, Place] = {
             folder="roads/massachusetts_roads",
             build=partial(massachusetts_roads, tile=tile),
             pixel=1.0,
+            file=f"roads/massachusetts_roads/images/{tile}.tif",
         )
         for tile in MASSACHUSETTS
     },

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 
 from geodl.device import resolve_device
+from geodl.errors import RecipeError
 from geodl.heap import keep_heap
 from geodl.models.bundle import Model, load_model
 from geodl.models.spec import ModelSpec
 from geodl.models.table import build_network
 from geodl.training.apart import shared_warnings
 from geodl.training.batch_size import settle_batch
+from geodl.training.blend import Blend
 from geodl.training.cache import open_storage
 from geodl.training.checkpoint import (
     STATE_FILE,
@@ -172,10 +174,31 @@ class _Run:
         if source is None:
             return []
         classes = [c.name for c in self._recipe.classes]
-        lines = transfer(self._network, source, self._recipe.bands, classes).lines()
-        for line in lines:
+        taken = transfer(self._network, source, self._recipe.bands, classes)
+        if self._share and taken.left:
+            raise RecipeError(
+                self._recipe.where("start", "share"),
+                f"{len(taken.left)} tensors of the network are not from {taken.origin}, {taken.left[0]} among "
+                "them: random numbers would be mixed in",
+                "begin with a model of the same architecture, bands and classes, or leave `share` out",
+            )
+        for line in taken.lines():
             self._echo(line)
-        return lines
+        return taken.lines()
+
+    @property
+    def _share(self) -> float:
+        """How much of the weights in the beginning is mixed into those that are kept."""
+        return 0.0 if self._recipe.start is None else self._recipe.start.share
+
+    def _blend(self) -> Blend:
+        """Return what mixes the weights of this moment, when nothing is learnt yet, into those that are kept."""
+        if not self._share:
+            return Blend({}, 0.0)
+        if self._state is not None:
+            return Blend(self._state.part("begin"), self._share)
+        begin = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
+        return Blend(begin, self._share)
 
     def _with_batch(self, recipe: Recipe) -> Recipe:
         """Put a number in the place of ``batch: auto``."""
@@ -195,7 +218,9 @@ class _Run:
             plots=self._plots, spec=self._spec, device=self._device, precision=self._precision
         )
         showing = Showing(self._recipe, validation, self._out, clock, start)
-        keeper = Keeper(self._recipe, validation, self._out, clock, self._echo, self._keep, [showing])
+        keeper = Keeper(
+            self._recipe, validation, self._out, clock, self._echo, self._keep, [showing], self._blend()
+        )
         learner = self._learner(keeper)
         trainer = make_trainer(
             settings,

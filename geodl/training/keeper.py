@@ -22,6 +22,7 @@ from geodl.models.familiarity import Familiar
 from geodl.models.spec import AccuracySpec, ModelSpec
 from geodl.tiles import Window
 from geodl.training.apart import how_apart
+from geodl.training.blend import Blend
 from geodl.training.checkpoint import State
 from geodl.training.clock import Clock
 from geodl.training.evaluate import Tile, Validation
@@ -70,6 +71,8 @@ class Keeper(Callback):
         Receives the state of the run after each whole epoch.
     watchers : sequence of Watcher
         Shown each check.
+    blend : Blend, optional
+        Mixes what the training began with into what is checked and kept.
     """
 
     def __init__(
@@ -81,10 +84,12 @@ class Keeper(Callback):
         echo: Callable[[str], None],
         keep: Callable[[State], None],
         watchers: Sequence[Watcher] = (),
+        blend: Blend | None = None,
     ) -> None:
         self._recipe, self._validation, self._out = recipe, validation, out
         self._clock, self._echo, self._keep = clock, echo, keep
         self._watchers = watchers
+        self._blend = blend or Blend({}, 0.0)
         self._tiles = validation.some_tiles(recipe.optimisation.validation_pixels, recipe.seed)
         self._epochs: list[Epoch] = []
         self._kept: dict[str, torch.Tensor] = {}
@@ -135,6 +140,7 @@ class Keeper(Callback):
         if whole and trainer.is_global_zero:
             state = state_of(learner)
             state.put("best", self._kept)
+            state.put("begin", self._blend.begin)
             state.facts["journal"] = _JOURNAL.dump_python(self._epochs, mode="json")
             self._keep(state)
 
@@ -145,7 +151,8 @@ class Keeper(Callback):
         if trainer.strategy.reduce_boolean_decision(stepped and not math.isfinite(loss), all=False):
             raise self._diverged()
         if trainer.is_global_zero:
-            found = self._validation.measure(learner.average, self._tiles)
+            network = self._blend(learner.average)
+            found = self._validation.measure(network, self._tiles)
             epoch = Epoch(
                 epoch=self._clock.epoch,
                 minutes=self._clock.elapsed / 60,
@@ -159,8 +166,8 @@ class Keeper(Callback):
         self._note(epoch)
         if trainer.is_global_zero:
             if epoch.best or settings.keep == "last":
-                self._kept = {k: v.detach().cpu().clone() for k, v in learner.average.state_dict().items()}
-                save_model(self._out, self._validation.spec, learner.average, half=self._recipe.half)
+                self._kept = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+                save_model(self._out, self._validation.spec, network, half=self._recipe.half)
             write_metrics(self._out / "metrics.csv", self._epochs)
             self._echo(epoch.line())
             for watcher in self._watchers:

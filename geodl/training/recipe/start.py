@@ -16,6 +16,9 @@ class Start(Strict):
     """A file of weights of torchvision, timm, torchgeo or segmentation-models-pytorch."""
     torchgeo: str | None = None
     """A name of torchgeo's, such as ResNet18_Weights.SENTINEL2_ALL_MOCO; needs the network once."""
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """How much of the weights in the beginning is mixed into those that are kept (WiSE-FT, arXiv:2109.01903):
+    what was learnt before is forgotten less. All weights must come from there."""
     bands: Annotated[list[str], Field(min_length=1)] | None = None
     """For `weights`: names of the bands that the first layer of the file takes."""
 

@@ -289,3 +289,13 @@ def test_data_that_moved_are_the_same_data(folder, tmp_path):
     assert "going on after epoch 2 of an unfinished run" in lines
     for file in ("model.json", "report.html", "README.md"):
         assert str(tmp_path) not in (tmp_path / "m" / file).read_text()
+
+
+def test_a_killed_run_still_knows_what_it_began_with(folder, tmp_path):
+    train(recipe_of(folder, optimisation=FAST), tmp_path / "first", device="cpu", echo=lambda _: None)
+    changes = {"optimisation": FAST, "start": {"model": str(tmp_path / "first"), "share": 0.5}}
+    quiet, broken = tmp_path / "quiet", tmp_path / "broken"
+    train(recipe_of(folder, **changes), quiet, device="cpu", echo=lambda _: None)
+    killed(folder, changes, broken, epoch=3)
+    train(recipe_of(folder, **changes), broken, device="cpu", echo=lambda _: None)
+    assert (quiet / WEIGHTS_FILE).read_bytes() == (broken / WEIGHTS_FILE).read_bytes()

@@ -242,3 +242,26 @@ def test_a_training_begins_with_a_model(tmp_path):
     assert any("from model textures" in line for line in lines)
     recipe = json.loads((tmp_path / "second" / "model.json").read_text())
     assert "first" in json.dumps(recipe)
+
+
+def test_a_share_of_the_beginning_is_mixed_into_what_is_kept(tmp_path):
+    for stem, seed in (("train_a", 0), ("check", 2)):
+        write_pair(tmp_path, stem, seed, size=(80, 90))
+    fast = {"epochs": 2, "samples_per_epoch": 8, "patch": 32, "batch": 4, "precision": "32", "keep": "last"}
+
+    def trained(name, **changes):
+        recipe = recipe_of(tmp_path, optimisation=fast, **changes)
+        model = train(recipe, tmp_path / name, device="cpu", echo=lambda _: None)
+        return model, model.network().state_dict()
+
+    _, first = trained("first")
+    _, second = trained("second", start={"model": "first"})
+    mixed, found = trained("mixed", start={"model": "first", "share": 0.4})
+    assert not torch.equal(first["head.weight"], second["head.weight"])
+    for name, value in found.items():
+        wanted = torch.lerp(second[name], first[name], 0.4) if value.is_floating_point() else second[name]
+        torch.testing.assert_close(value, wanted)
+    assert mixed.spec.accuracy.mean_iou is not None
+    others = [{"value": v, "name": name, "color": f"#00000{v}"} for v, name in enumerate("xy")]
+    with pytest.raises(RecipeError, match=r"head.* among them: random numbers would be mixed in"):
+        trained("other", start={"model": "first", "share": 0.4}, classes=others)

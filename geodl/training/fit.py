@@ -178,8 +178,8 @@ class _Run:
         if self._share and taken.left:
             raise RecipeError(
                 self._recipe.where("start", "share"),
-                f"{len(taken.left)} tensors of the network are not from {taken.origin}, {taken.left[0]} among "
-                "them: random numbers would be mixed in",
+                f"{len(taken.left)} tensors are not from {taken.origin}, {taken.left[0]} among them: random "
+                "numbers would be mixed in",
                 "begin with a model of the same architecture, bands and classes, or leave `share` out",
             )
         for line in taken.lines():
@@ -192,7 +192,7 @@ class _Run:
         return 0.0 if self._recipe.start is None else self._recipe.start.share
 
     def _blend(self) -> Blend:
-        """Return what mixes the weights of this moment, when nothing is learnt yet, into those that are kept."""
+        """Return what mixes the weights of this moment, when nothing is learnt yet, into those to be kept."""
         if not self._share:
             return Blend({}, 0.0)
         if self._state is not None:

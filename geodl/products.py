@@ -28,10 +28,9 @@ from geodl.publish import (
     write_vectors,
 )
 from geodl.store import NODATA, BlockStore, identify
-from geodl.task import PRODUCTS, TASKS, USUAL
+from geodl.task import PRODUCTS, TASKS, UNCHANGED, USUAL
 from geodl.tiles import Window
 from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, VectorOptions, vectorize_batches
-from geodl.vector.changes import UNCHANGED
 from geodl.vector.source import class_raster, fractions, grid_of_file
 
 Read = Callable[[Window], np.ndarray]

@@ -40,6 +40,8 @@ TASKS: dict[str, Task] = {
 }
 
 
+UNCHANGED, CHANGED = 0, 1
+"""Values of a change map that does not tell kinds of change."""
 NO_BEFORE, NO_AFTER = 253, 254
 """Values of a change map where only the first date, or only the second, holds no data; 255: neither does."""
 

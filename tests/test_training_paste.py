@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from geodl.assess.labels import IGNORE
-from geodl.training.paste import paste_changes, pieces, soften
+from geodl.training.augment import blur
+from geodl.training.paste import paste_changes, pieces
 from geodl.training.recipe import Recipe
 
 UNCHANGED, CHANGED = 0, 1
@@ -42,15 +43,15 @@ def test_pieces_are_rectangles_of_the_sizes_that_are_named(seed):
 
 def test_soft_edges_are_those_of_a_gaussian():
     mask = pieces(SIDE, SIDE, generator(2))
-    wanted = ndimage.gaussian_filter(mask.numpy(), 0.6, mode="nearest", truncate=2 / 0.6)
-    torch.testing.assert_close(soften(mask), torch.from_numpy(wanted), atol=1e-5, rtol=0)
+    wanted = ndimage.gaussian_filter(mask.numpy(), 0.6, mode="mirror", truncate=2 / 0.6)
+    torch.testing.assert_close(blur(mask[None], 0.6)[0], torch.from_numpy(wanted), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_put_in_has_changed_and_only_the_later_date_shows_it(seed):
     image, other = pair(0.0, 1), pair(3.0, 2)
     found, labels = paste_changes(image, still(), other, everywhere, CHANGED, generator(seed))
-    share = soften(pieces(SIDE, SIDE, generator(seed)))
+    share = blur(pieces(SIDE, SIDE, generator(seed))[None], 0.6)[0]
     assert torch.equal(found[:2], image[:2])
     assert torch.equal(found[2:][:, share == 0], image[2:][:, share == 0])
     inside = share > 0.999

@@ -28,7 +28,7 @@ from geodl.changes.product import (
     without_small,
     write_change,
 )
-from geodl.changes.scores import CHANGED, gap_codes, score_window
+from geodl.changes.scores import gap_codes, score_window
 from geodl.changes.threshold import ScoreHistogram, threshold_of
 from geodl.errors import ProductError
 from geodl.models.method import MethodSpec
@@ -47,7 +47,7 @@ from geodl.publish.product import is_product_of, read_manifest
 from geodl.publish.qgis import DOCTYPE
 from geodl.publish.triptych import title_of
 from geodl.store import WORK_FOLDER, held, key_of
-from geodl.task import TASKS
+from geodl.task import CHANGED, TASKS
 from geodl.tiles import Window
 from geodl.vector import ClassRaster, ConfidenceRaster
 from geodl.vector.files import read_rows

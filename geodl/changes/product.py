@@ -21,10 +21,9 @@ from geodl.publish import (
     write_vectors,
 )
 from geodl.store import identify
-from geodl.task import NO_AFTER, NO_BEFORE, TASKS
+from geodl.task import NO_AFTER, NO_BEFORE, TASKS, UNCHANGED
 from geodl.vector import VECTORIZERS, ClassRaster, ConfidenceRaster, FeatureBatch, VectorOptions
 from geodl.vector.batch import Batches
-from geodl.vector.changes import UNCHANGED
 from geodl.vector.mapping_unit import merge_small
 from geodl.vector.source import class_raster
 

@@ -5,11 +5,8 @@ import numpy as np
 from geodl.alignment.dates import Dates
 from geodl.changes.measures import Measure
 from geodl.models.spec import NODATA_CLASS
-from geodl.task import NO_AFTER, NO_BEFORE
+from geodl.task import NO_AFTER, NO_BEFORE, UNCHANGED
 from geodl.tiles import Window
-from geodl.vector.changes import UNCHANGED
-
-CHANGED = 1
 
 
 def score_window(dates: Dates, measure: Measure, window: Window, smooth: int) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 
 from geodl.errors import SceneError
 from geodl.models.spec import ClassSpec
-from geodl.task import NO_BEFORE
-from geodl.vector.changes import ARROW, UNCHANGED
+from geodl.task import NO_BEFORE, UNCHANGED
+from geodl.vector.changes import ARROW
 
 _MOST_VALUES = 256  # of one map: more are no classes
 _GREY = "#808080"

@@ -71,7 +71,7 @@ class Keeper(Callback):
         Receives the state of the run after each whole epoch.
     watchers : sequence of Watcher
         Shown each check.
-    blend : Blend, optional
+    blend : Blend
         Mixes what the training began with into what is checked and kept.
     """
 
@@ -83,13 +83,13 @@ class Keeper(Callback):
         clock: Clock,
         echo: Callable[[str], None],
         keep: Callable[[State], None],
-        watchers: Sequence[Watcher] = (),
-        blend: Blend | None = None,
+        watchers: Sequence[Watcher],
+        blend: Blend,
     ) -> None:
         self._recipe, self._validation, self._out = recipe, validation, out
         self._clock, self._echo, self._keep = clock, echo, keep
         self._watchers = watchers
-        self._blend = blend or Blend({}, 0.0)
+        self._blend = blend
         self._tiles = validation.some_tiles(recipe.optimisation.validation_pixels, recipe.seed)
         self._epochs: list[Epoch] = []
         self._kept: dict[str, torch.Tensor] = {}
@@ -104,7 +104,7 @@ class Keeper(Callback):
         return tired or self._clock.progress >= 1
 
     def resume(self, state: State, network: torch.nn.Module, *, write: bool) -> None:
-        """Take over the journal and the best network of an earlier part of the run.
+        """Take over the journal and the kept network of an earlier part of the run.
 
         Parameters
         ----------
@@ -119,9 +119,9 @@ class Keeper(Callback):
             self._note(epoch)
         self._kept = state.part("best")
         if self._kept and write:
-            best = copy.deepcopy(network)
-            best.load_state_dict(self._kept)
-            save_model(self._out, self._validation.spec, best, half=self._recipe.half)
+            kept = copy.deepcopy(network)
+            kept.load_state_dict(self._kept)
+            save_model(self._out, self._validation.spec, kept, half=self._recipe.half)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, learner: lightning.LightningModule) -> None:
         """Check the averaged network; save it if it is the best so far, or the recipe wants the last."""

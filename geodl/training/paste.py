@@ -3,9 +3,9 @@
 import math
 
 import torch
-import torch.nn.functional as F
 
 from geodl.assess.labels import IGNORE
+from geodl.training.augment import blur
 
 _PIECES = 6
 _SMALLEST, _LARGEST = 3.0, 30.0  # pixels: from a house to a building site, at 10 m
@@ -44,7 +44,7 @@ def paste_changes(
         Source of all randomness.
     """
     before, after = image.chunk(2)
-    share = soften(pieces(labels.shape[0], labels.shape[1], generator)) * usable
+    share = blur(pieces(labels.shape[0], labels.shape[1], generator)[None], _EDGE)[0] * usable
     pasted = torch.lerp(after, other.chunk(2)[1], share)
     distance = (pasted - after).square().mean(dim=0).sqrt()
     touched = (share > 0.1) & (labels != IGNORE) & (labels != changed)
@@ -66,13 +66,3 @@ def pieces(height: int, width: int, generator: torch.Generator) -> torch.Tensor:
         along, across = (x * cosine + y * sine).abs(), (y * cosine - x * sine).abs()
         drawn[(along <= sides[0] / 2) & (across <= sides[1] / 2)] = 1
     return drawn
-
-
-def soften(mask: torch.Tensor) -> torch.Tensor:
-    """Blur the edges of a mask as a sensor would."""
-    radius = math.ceil(3 * _EDGE)
-    place = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    taps = torch.exp(-0.5 * (place / _EDGE) ** 2)
-    taps = taps / taps.sum()
-    padded = F.pad(mask[None, None], (radius,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, taps[None, None, None]), taps[None, None, :, None])[0, 0]

@@ -10,12 +10,12 @@ from torch.utils.data import Dataset
 from geodl.assess.labels import IGNORE
 from geodl.models.spec import BandSpec
 from geodl.standard import Moments
-from geodl.task import TASKS
+from geodl.task import CHANGED, TASKS
 from geodl.tiles import Window
 from geodl.training.augment import augment, zoom_to
 from geodl.training.paste import paste_changes
 from geodl.training.plots import Plot, cut, strips, training_strips
-from geodl.training.recipe import CHANGED, Recipe
+from geodl.training.recipe import Recipe
 
 RARE = 0.02
 """Share of the labelled training pixels below which a class is rare (measured: docs/accuracy.md)."""

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from geodl.task import NO_AFTER, NO_BEFORE
+from geodl.task import NO_AFTER, NO_BEFORE, UNCHANGED
 from geodl.vector.batch import Batches
 from geodl.vector.source import ClassRaster
 
-UNCHANGED = 0
 ARROW = "->"  # in class names: "cropland -> built-up"
 
 

@@ -4,7 +4,7 @@ A recipe is data only. It can name files and numbers, never code. Paths are rela
 which is relative to the recipe itself.
 """
 
-from geodl.training.recipe.data import CHANGED, Edges, LabelClass, Source, Split
+from geodl.training.recipe.data import Edges, LabelClass, Source, Split
 from geodl.training.recipe.learning import Augment, Optimisation
 from geodl.training.recipe.load import load_recipe, recipe_schema
 from geodl.training.recipe.start import Pretraining, Start
@@ -12,7 +12,6 @@ from geodl.training.recipe.table import Table
 from geodl.training.recipe.whole import Recipe
 
 __all__ = [
-    "CHANGED",
     "Augment",
     "Edges",
     "LabelClass",

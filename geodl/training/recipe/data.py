@@ -17,10 +17,6 @@ _READING = (
 )  # fmt: skip
 
 
-CHANGED = 1
-"""Value of the class of what has changed, where kinds of change are not told."""
-
-
 class LabelClass(Strict):
     """One class of the model, and what stands for it in the label files."""
 

@@ -9,8 +9,8 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from geodl.calendars import Calendar
 from geodl.errors import RecipeError
 from geodl.models.spec import Units
-from geodl.task import TASKS
-from geodl.training.recipe.data import CHANGED, Edges, LabelClass, Source, Split, small_colours
+from geodl.task import CHANGED, TASKS, UNCHANGED
+from geodl.training.recipe.data import Edges, LabelClass, Source, Split, small_colours
 from geodl.training.recipe.fields import Count, Positive, Strict
 from geodl.training.recipe.learning import Augment, Optimisation
 from geodl.training.recipe.many_dates import check_many_dates, with_all_steps
@@ -116,7 +116,7 @@ class Recipe(Strict):
         pasted = any(source.paste for source in self.sources)
         if pasted and not two:
             raise ValueError(f"`paste` needs two dates, the task {self.task} has one")
-        if pasted and {c.value for c in self.classes} != {0, CHANGED}:
+        if pasted and {c.value for c in self.classes} != {UNCHANGED, CHANGED}:
             raise ValueError(
                 "`paste` cannot tell kinds of change: it needs the classes 0, unchanged, and 1, changed"
             )
